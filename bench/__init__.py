@@ -1,0 +1,1 @@
+"""Benchmarks: deterministic SparkPost traffic, storage layouts, and what they cost."""
