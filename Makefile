@@ -1,0 +1,117 @@
+# Mailwake's commands. `make` alone lists them.
+# Everything runs in .venv, which the first command makes; after that it takes no time.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo run replay logs api-key test check bench build format lock clean \
+	check-style check-types check-template check-build check-tests
+
+PORT ?= 8600
+ARCH ?= arm64
+EVENTS ?= 1000000
+PYTHON ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PY := $(BIN)/python
+
+# No telemetry and no look-up of new versions from a build; no AWS account is ever needed here.
+export SAM_CLI_TELEMETRY := 0
+export SAM_CLI_CHECK_VERSION := 0
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PORT
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  variables: PORT=8600 (run, demo, replay, logs, api-key)  EVENTS=1000000 (bench)  ARCH=arm64|x86_64 (build)"
+	@echo "             PYTHON=/path/to/python (for a new .venv)      ARGS='…' (passed on to test and to the local stack's commands)"
+
+##@ The local stack
+demo: $(STAMP) ## start the stack, load sample events, look one recipient up, stop
+	@$(PY) -m local demo $(ARGS)
+
+run: $(STAMP) ## start the whole stack on 127.0.0.1 and stay; Ctrl-C stops it
+	@$(PY) -m local run $(ARGS)
+
+replay: $(STAMP) ## load every stored batch of the running stack again
+	@$(PY) -m local replay $(ARGS)
+
+logs: $(STAMP) ## show the logs of the running stack's functions
+	@$(PY) -m local logs $(ARGS)
+
+api-key: $(STAMP) ## make an API key on the running stack
+	@$(PY) -m local api-key $(ARGS)
+
+##@ The work on it
+test: $(STAMP) ## run the quick tests
+	@$(PY) -m pytest -m "not build and not slow" $(ARGS)
+
+check: $(STAMP) ## all that must hold: style, types, template, builds, every test
+	@$(MAKE) --no-print-directory check-style check-types check-template check-build check-tests
+
+check-style: $(STAMP)
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+
+check-types: $(STAMP)
+	$(BIN)/mypy
+
+check-template: $(STAMP)
+	$(PY) -m pytest -q tests/template
+
+# x86_64 last: what stays in .aws-sam/build is what the whole-stack test runs.
+check-build: $(STAMP)
+	@$(MAKE) --no-print-directory build ARCH=arm64 BUILD_DIR=.aws-sam/arm64
+	@$(MAKE) --no-print-directory build ARCH=x86_64
+
+check-tests: $(STAMP)
+	$(PY) -m pytest $(ARGS)
+
+bench: $(STAMP) ## measure load, size, start-up and queries, each beside its limit
+	@$(PY) -m bench --events $(EVENTS) $(ARGS)
+
+BUILD_DIR ?= .aws-sam/build
+build: $(STAMP) ## sam build for ARCH into .aws-sam/build
+	@echo "sam build for $(ARCH) into $(BUILD_DIR)"
+	@$(BIN)/sam build --build-dir $(BUILD_DIR) --parameter-overrides Architecture=$(ARCH)
+
+format: $(STAMP) ## format and sort imports
+	@$(BIN)/ruff check --quiet --fix --select I,RUF100 .
+	@$(BIN)/ruff format .
+
+lock: $(STAMP) ## write requirements.txt anew from pyproject.toml (add ARGS=--upgrade for newer versions)
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group dev --no-header --no-emit-index-url \
+		--no-emit-find-links $(ARGS) --output-file requirements.txt pyproject.toml
+	@echo "requirements.txt written; look at the difference, then run make check"
+
+clean: ## remove the environment, builds, caches and local stacks' state
+	@rm -rf $(VENV) .aws-sam .cache .local .ruff_cache .mypy_cache .pytest_cache .hypothesis
+	@find functions layers local bench tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+##@ The environment
+# A python counts only if it runs and can make environments: a pyenv shim on PATH may do neither.
+define FIND_PYTHON
+usable() { "$$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }; \
+for candidate in $(PYTHON) python3.13 "$$HOME"/.pyenv/versions/3.13*/bin/python3.13 python3.12 python3.11 \
+		"$$HOME"/.pyenv/versions/3.1[1-9]*/bin/python3 python3 python; do \
+	if usable "$$candidate"; then found=$$candidate; break; fi; \
+done; \
+if [ -z "$$found" ]; then \
+	echo "Mailwake needs Python 3.11 or later (3.13 is what Lambda runs) with its venv module." >&2; \
+	echo "On Debian: apt-get install python3 python3-venv. Or name one: make PYTHON=/path/to/python" >&2; \
+	exit 1; \
+fi
+endef
+
+$(STAMP): requirements.txt
+	@$(FIND_PYTHON); \
+	if ! $(PY) -c '' >/dev/null 2>&1; then \
+		echo "making $(VENV) with $$("$$found" --version)"; \
+		rm -rf $(VENV) && "$$found" -m venv $(VENV) || exit 1; \
+	fi
+	@echo "installing $$(grep -c '^[a-z]' requirements.txt) pinned packages into $(VENV) (a minute or two, this once) ..."
+	@$(PY) -m pip install --quiet --no-deps --requirement requirements.txt
+	@touch $@
