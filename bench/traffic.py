@@ -22,7 +22,7 @@ from bench.vocabulary import BENCHMARK_VOCABULARY, Account, Mailing, Vocabulary
 from bench.world import PROXY_AGENTS
 
 Event = dict[str, Any]
-START = datetime(2026, 9, 18, tzinfo=UTC)
+START = datetime(2026, 10, 5, tzinfo=UTC)
 BULK_SHARE = 0.6
 EVENTS_PER_MESSAGE = 2.7  # measured; only sets how many days the traffic spreads over
 DAYS = 45  # so that any number of events lies in two monthly partitions, three at most
