@@ -1,0 +1,70 @@
+"""`python -m admin replay|api-key --stack NAME`: administers a deployed stack with the caller's AWS credentials.
+
+`--bucket`, `--queue-url` and `--table` may be given instead of a stack whose outputs name them.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from admin.api_keys import ApiKeyError
+from admin.commands import add_api_key_arguments, add_replay_arguments, run_api_key, show_replay
+from admin.replay import ReplayError
+
+
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m admin", description="Administers a deployed Mailwake stack.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    replay = commands.add_parser("replay", help="load stored batches again")
+    add_replay_arguments(replay)
+    replay.add_argument("--bucket", help="raw bucket (default: the stack's)")
+    replay.add_argument("--queue-url", help="load queue (default: the stack's)")
+    keys = commands.add_parser("api-key", help="make, list or revoke API keys")
+    add_api_key_arguments(keys)
+    keys.add_argument("--table", help="table of API keys (default: the stack's)")
+    for one in (replay, keys):
+        one.add_argument("--stack", help="name of the CloudFormation stack")
+        one.add_argument("--region", help="AWS region (default: as your environment says)")
+    return parser.parse_args(arguments)
+
+
+def read_outputs(cloudformation: Any, stack: str) -> dict[str, str]:
+    """The outputs of a CloudFormation stack."""
+    described = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; gives the exit code."""
+    options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
+    session = boto3.session.Session(region_name=options.region)
+    make: Any = session.client
+    named = {"replay": ("bucket", "queue_url"), "api-key": ("table",)}[options.command]
+    if not options.stack and not all(getattr(options, name) for name in named):
+        flags = " and ".join(f"--{name.replace('_', '-')}" for name in named)
+        print(f"say which: --stack NAME, or {flags}", file=sys.stderr)
+        return 2
+    try:
+        outputs = read_outputs(make("cloudformation"), options.stack) if options.stack else {}
+        if options.command == "replay":
+            bucket = options.bucket or outputs["RawBucketName"]
+            queue_url = options.queue_url or outputs["LoadQueueUrl"]
+            show_replay(make("s3"), make("sqs"), bucket=bucket, queue_url=queue_url, prefix=options.prefix)
+        else:
+            run_api_key(options, make("dynamodb"), options.table or outputs["ApiKeysTableName"])
+    except KeyError as missing:
+        print(f"stack {options.stack} has no output {missing}: is it a Mailwake stack?", file=sys.stderr)
+        return 1
+    except (ApiKeyError, ReplayError, BotoCoreError, ClientError) as error:
+        print(f"{error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
