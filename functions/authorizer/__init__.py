@@ -1,0 +1,1 @@
+"""Looks an API key up and says who it is."""

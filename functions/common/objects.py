@@ -1,0 +1,55 @@
+"""The raw bucket: objects with their metadata."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import quote, unquote
+
+from common.aws import AwsClient, AwsError
+
+METADATA_PREFIX = "x-amz-meta-"
+
+
+class StoredObject(NamedTuple):
+    """An object's bytes as they were put, its content type, and its metadata (lower-case names)."""
+
+    body: bytes
+    content_type: str
+    metadata: dict[str, str]
+
+
+class Bucket:
+    """Reads and writes whole objects of one bucket."""
+
+    def __init__(self, name: str) -> None:
+        self._client = AwsClient("s3", host_prefix=f"{name}.")
+        self._name = name
+
+    def _path(self, key: str) -> str:
+        path = "/" + quote(key, safe="/-_.~")
+        return f"/{quote(self._name)}{path}" if self._client.overridden else path
+
+    def put_new(self, key: str, body: bytes, content_type: str, metadata: Mapping[str, str], digest: str) -> bool:
+        """Stores an object; False where one of this key is there already, which stays as it is.
+
+        Metadata travels percent-encoded, since header values are ASCII. `digest` is the body's SHA-256 in hex. Raises
+        `AwsError`. S3 answers 412 if the key is taken, 409 while another write of it is under way (tried again).
+        """
+        headers = {"content-type": content_type or "application/octet-stream", "if-none-match": "*"}
+        headers |= {METADATA_PREFIX + name: quote(value, safe=" /:;=+,.-_~@()") for name, value in metadata.items()}
+        answer = self._client.request("PUT", self._path(key), headers, body, digest=digest)
+        if answer.status in (200, 412):
+            return answer.status == 200
+        raise AwsError(answer.status, "", "s3 PutObject")
+
+    def get(self, key: str) -> StoredObject:
+        """The whole object. Raises `AwsError`, with status 404 where there is none (yet)."""
+        answer = self._client.request("GET", self._path(key), {}, digest=hashlib.sha256(b"").hexdigest())
+        if answer.status != 200:
+            raise AwsError(answer.status, "", "s3 GetObject")
+        metadata = {
+            name.lower().removeprefix(METADATA_PREFIX): unquote(value)
+            for name, value in answer.headers.items()
+            if name.lower().startswith(METADATA_PREFIX)
+        }
+        return StoredObject(answer.body, answer.headers.get("content-type", ""), metadata)

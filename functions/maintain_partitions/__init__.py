@@ -1,0 +1,1 @@
+"""Makes partitions ahead and drops those past the retention."""

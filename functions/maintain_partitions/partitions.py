@@ -1,0 +1,50 @@
+"""Partitions of events: made ahead of time, dropped past the retention."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+
+from common.retention import find_retention_start, start_month
+
+LIST_PARTITIONS = "SELECT partition, starts_at FROM events_partitions ORDER BY starts_at"
+# What no event points at any more.
+DELETE_UNUSED_MAILINGS = """
+DELETE FROM mailings WHERE NOT EXISTS (SELECT FROM events WHERE events.mailing_key = mailings.mailing_key)
+"""
+
+
+class Maintenance(NamedTuple):
+    """What a run did."""
+
+    dropped: list[str]
+    deleted_mailings: int
+
+
+def maintain_partitions(
+    connection: Connection, instant: datetime, *, premake_months: int, retention_months: int
+) -> Maintenance:
+    """Makes the partitions of this month and the next ones, drops those that are older than the retention."""
+    with connection, connection.cursor() as cursor:
+        for months in range(premake_months + 1):
+            cursor.execute("SELECT create_events_partition(%s)", (start_month(instant, months),))
+    oldest = find_retention_start(instant, retention_months)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(LIST_PARTITIONS)
+        expired = [partition for partition, starts_at in cursor.fetchall() if starts_at < oldest]
+    for partition in expired:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(partition)))
+    return Maintenance(expired, _delete_unused(connection) if expired else 0)
+
+
+def _delete_unused(connection: Connection) -> int:
+    """Deletes the mailings whose events were dropped; the other dimensions stay small by themselves.
+
+    Loads wait meanwhile: one could be about to point at such a mailing.
+    """
+    with connection, connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE events IN SHARE MODE")
+        cursor.execute(DELETE_UNUSED_MAILINGS)
+        return cursor.rowcount

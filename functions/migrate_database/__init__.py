@@ -1,0 +1,1 @@
+"""Creates roles and applies migrations, inside the VPC."""

@@ -1,0 +1,86 @@
+"""Reading a provider's JSON: what is not as expected becomes None or stays in the detail; nothing is lost.
+
+What a column says is not kept a second time: parsing takes such fields out of the detail, restoring puts them back.
+What can't be told from the columns is noted in the detail under the reserved name `NOTES`.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from common.events import Json
+
+NOTES = ""  # no provider has a field of this name; one that has is kept whole
+LONGEST_TEXT = 600  # characters of a text column: what a B-tree can index in any script; longer ones stay in the detail too
+# What JSON can say and Postgres can't hold: NUL, and halves of surrogate pairs.
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+dump_canonical_json = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
+
+
+def take_texts(detail: Json, names: Iterable[str]) -> list[str | None]:
+    """The text fields of these names, taken out of the detail.
+
+    What is not a text, or is empty or too long, stays there; its column gets what a text can say of it.
+    """
+    texts: list[str | None] = []
+    for name in names:
+        value = detail.get(name)
+        if type(value) is str and 0 < len(value) <= LONGEST_TEXT:
+            del detail[name]
+            texts.append(value)
+        else:
+            texts.append(None if value is None else read_text(value))
+    return texts
+
+
+def read_text(value: object) -> str | None:
+    """A text or number as the text of a column."""
+    if type(value) is str:
+        return value[:LONGEST_TEXT] or None
+    return str(value)[:LONGEST_TEXT] if type(value) in (int, float) else None
+
+
+def read_epoch(value: object) -> datetime:
+    """A time from seconds since 1970 (number or text) or from ISO 8601 with a zone. Raises `ValueError`."""
+    try:
+        if type(value) in (int, float):
+            return datetime.fromtimestamp(value, UTC)  # type: ignore[arg-type]
+        if type(value) is str:
+            if value.isascii() and value.replace(".", "", 1).isdigit():
+                return datetime.fromtimestamp(float(value) if "." in value else int(value), UTC)
+            instant = datetime.fromisoformat(value)
+            if instant.tzinfo is not None:
+                return instant.astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        pass
+    raise ValueError("timestamp is neither seconds since 1970 nor ISO 8601 with a zone")
+
+
+def hash_canonical(item: object) -> str:
+    """An id for an event that has none: the same for the same content in whatever order and spacing."""
+    return "hash:" + hashlib.blake2b(dump_canonical_json(item).encode(), digest_size=16).hexdigest()
+
+
+def may_be_unstorable(body: bytes) -> bool:
+    """Whether a JSON text may hold a character that Postgres can't; quick, and sometimes true in vain."""
+    return b"\\u" in body or b"\xed" in body or b"\0" in body
+
+
+def clean(value: Any) -> Any:
+    """The same JSON without the characters that Postgres can't hold, each replaced by U+FFFD."""
+    if type(value) is str:
+        return UNSTORABLE.sub("\ufffd", value)
+    if type(value) is list:
+        return [clean(entry) for entry in value]
+    if type(value) is dict:
+        return {clean(name): clean(entry) for name, entry in value.items()}
+    return value
+
+
+def split_domain(address: str | None) -> str | None:
+    """The domain of an address, lower case."""
+    return address.rpartition("@")[2].lower() or None if address and "@" in address else None

@@ -1,0 +1,367 @@
+"""SparkPost: JSON arrays of `{"msys": {"<class>": {…}}}`, basic authentication, its own event ids.
+
+Source: SparkPost's event reference and samples (tests/payloads/sparkpost). Values come as text where one expects
+numbers, and differ between the years: each is accepted in any form, and given back in the form that it came in.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+
+from typing import Any
+
+from common.events import (
+    ADMIN,
+    AUTORESPONDED,
+    BLOCK,
+    BOUNCED,
+    CLICKED,
+    COMPLAINED,
+    DEFERRED,
+    DELIVERED,
+    FAILED,
+    HARD,
+    INJECTED,
+    OPENED,
+    REJECTED,
+    SOFT,
+    SUBSCRIBED,
+    UNDETERMINED,
+    UNKNOWN,
+    UNSUBSCRIBED,
+    Client,
+    Event,
+    Json,
+    Kind,
+    Mailing,
+    Receiver,
+    Unparseable,
+)
+from common.json_text import decode_json, encode_json
+from providers.fields import (
+    NOTES,
+    clean,
+    hash_canonical,
+    may_be_unstorable,
+    read_epoch,
+    split_domain,
+    read_text,
+    take_texts,
+)
+from providers.verification import WebhookRequest, check_basic_auth
+
+NAME = "sparkpost"
+
+# Their type → (their class, our type).
+TYPES = {
+    "injection": ("message_event", INJECTED),
+    "delivery": ("message_event", DELIVERED),
+    "delay": ("message_event", DEFERRED),
+    "bounce": ("message_event", BOUNCED),
+    "out_of_band": ("message_event", BOUNCED),  # accepted first, bounced by a mail later
+    "policy_rejection": ("message_event", REJECTED),
+    "spam_complaint": ("message_event", COMPLAINED),
+    "sms_status": ("message_event", UNKNOWN),  # not a mail
+    "generation_failure": ("gen_event", FAILED),
+    "generation_rejection": ("gen_event", REJECTED),
+    "open": ("track_event", OPENED),
+    "initial_open": ("track_event", OPENED),  # the pixel at the top; `open` is the one at the bottom
+    "click": ("track_event", CLICKED),
+    "amp_open": ("track_event", OPENED),
+    "amp_initial_open": ("track_event", OPENED),
+    "amp_click": ("track_event", CLICKED),
+    "list_unsubscribe": ("unsubscribe_event", UNSUBSCRIBED),
+    "link_unsubscribe": ("unsubscribe_event", UNSUBSCRIBED),
+    "relay_injection": ("relay_event", INJECTED),
+    "relay_delivery": ("relay_event", DELIVERED),
+    "relay_tempfail": ("relay_event", DEFERRED),
+    "relay_permfail": ("relay_event", BOUNCED),
+    "relay_rejection": ("relay_event", REJECTED),
+    "ab_test_completed": ("ab_test_event", UNKNOWN),  # of a campaign, not of a message
+    "ab_test_cancelled": ("ab_test_event", UNKNOWN),
+    "success": ("ingest_event", UNKNOWN),  # of an upload to SparkPost
+    "error": ("ingest_event", UNKNOWN),
+}
+
+# Bounce class → (kind of bounce, our type where the class says more than the type).
+BOUNCE_CLASSES = {
+    1: (UNDETERMINED, None),
+    10: (HARD, None),
+    20: (SOFT, None),
+    21: (SOFT, None),
+    22: (SOFT, None),
+    23: (SOFT, None),
+    24: (SOFT, None),
+    25: (ADMIN, None),
+    30: (HARD, None),
+    40: (SOFT, None),
+    50: (BLOCK, None),
+    51: (BLOCK, None),
+    52: (BLOCK, None),
+    53: (BLOCK, None),
+    54: (BLOCK, None),
+    60: (SOFT, AUTORESPONDED),  # a vacation reply
+    70: (SOFT, None),
+    80: (ADMIN, SUBSCRIBED),
+    90: (HARD, UNSUBSCRIBED),
+    100: (SOFT, AUTORESPONDED),  # a challenge
+}
+
+# Their field → where it is kept, in the order of `Mailing` and `Receiver`. Each is text, and left out of the detail.
+EVENT_FIELDS = {
+    "message_id": "message_id",
+    "transmission_id": "transmission_id",
+    "target_link_url": "url",
+    "ip_address": "ip_address",
+    "raw_reason": "reason",
+}
+MAILING_FIELDS = {
+    "campaign_id": "campaign",
+    "template_id": "template",
+    "subject": "subject",
+    "friendly_from": "sender",
+    "subaccount_id": "subaccount",
+    "ip_pool": "ip_pool",
+    "sending_ip": "sending_ip",
+    "ab_test_id": "ab_test",
+    "ab_test_version": "ab_test_version",
+}
+RECEIVER_FIELDS = {
+    "recipient_domain": "domain",
+    "routing_domain": "routing_domain",
+    "mailbox_provider": "mailbox_provider",
+    "mailbox_provider_region": "mailbox_provider_region",
+}
+# Fields without a column that all messages of a mailing share; kept with it where they are text or true/false.
+SHARED_FIELDS = (
+    "customer_id",
+    "template_version",
+    "msg_from",
+    "open_tracking",
+    "click_tracking",
+    "initial_pixel",
+    "amp_enabled",
+    "transactional",
+)
+
+_kinds: dict[tuple[str, object, bool], Kind] = {}
+_shared: dict[tuple[object, ...], str] = {}
+CACHED = 10_000  # entries of each
+
+
+def verify(request: WebhookRequest, secrets: Sequence[str]) -> None:
+    """SparkPost signs nothing; it sends the basic authentication that its webhook is set up with."""
+    check_basic_auth(request.headers, secrets)
+
+
+def find_batch_id(request: WebhookRequest) -> str:
+    """SparkPost's id of the batch; hexadecimal, not always a UUID."""
+    return request.headers.get("x-messagesystems-batch-id", "")
+
+
+def parse(body: bytes) -> Iterator[Event | Unparseable]:
+    """The events of a body, in order. A ping (`{"msys": {}}`) is no event."""
+    try:
+        items = decode_json(body)
+    except (ValueError, RecursionError) as failure:
+        yield Unparseable(None, f"the body is not JSON: {type(failure).__name__}", None)
+        return
+    if type(items) is not list:
+        yield Unparseable(None, "the body is not an array of events", items)
+        return
+    careful = may_be_unstorable(body)
+    for index, item in enumerate(items):
+        try:
+            event = _parse_carefully(item, index) if careful else _parse_item(item, index)
+        except ValueError as problem:
+            yield Unparseable(index, str(problem), item)
+        else:
+            if event is not None:
+                yield event
+
+
+def _parse_carefully(item: Any, index: int) -> Event | None:
+    """An item that may hold what Postgres can't: the columns get a clean copy, the original is kept whole."""
+    try:
+        cleaned = clean(item)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    event = _parse_item(cleaned, index)
+    if event is None or cleaned == item:
+        return event
+    return event._replace(detail={NOTES: {"whole": item}})
+
+
+def _parse_item(item: Any, index: int) -> Event | None:
+    """One item of the array; None for a ping. Raises `ValueError` with what is wrong."""
+    classes = item.get("msys") if type(item) is dict else None
+    if type(classes) is not dict:
+        raise ValueError('not an object of the form {"msys": {"<class>": {…}}}')
+    if not classes:
+        return None
+    ((event_class, fields),) = list(classes.items())[:1]
+    if type(fields) is not dict:
+        raise ValueError(f"{event_class[:50]} is not an object")
+    detail: Json = fields.copy()
+    notes: Json = {}
+    provider_type = detail.get("type")
+    if type(provider_type) is not str:
+        raise ValueError("the event has no type")
+    occurred_at = read_epoch(detail.get("timestamp"))
+    known_class = TYPES.get(provider_type, (None, None))[0]
+    if len(classes) > 1 or event_class != known_class or NOTES in fields:
+        notes["whole"] = item
+    elif len(item) > 1:
+        notes["siblings"] = {name: value for name, value in item.items() if name != "msys"}
+    absent: list[str] = []
+
+    event_id = detail.get("event_id")
+    recipient = detail.get("rcpt_to")
+    if type(recipient) is str and recipient:
+        if recipient == (recipient := recipient.strip().lower()):
+            del detail["rcpt_to"]
+        raw_recipient = detail.get("raw_rcpt_to")
+        if raw_recipient == recipient:
+            del detail["raw_rcpt_to"]
+        elif raw_recipient is None and "raw_rcpt_to" not in detail:
+            absent.append("raw_rcpt_to")
+    else:
+        recipient = None
+    message_id, transmission_id, url, ip_address, reason = take_texts(detail, EVENT_FIELDS)
+    if reason is None and (reason := read_text(detail.get("reason"))) is not None:
+        absent.append("raw_reason")
+    domain, routing_domain, mailbox_provider, region = take_texts(detail, RECEIVER_FIELDS)
+    if domain is None and (domain := split_domain(recipient)) is not None:
+        absent.append("recipient_domain")
+    metadata = detail.get("rcpt_meta")
+    if type(metadata) is dict and metadata:
+        del detail["rcpt_meta"]
+    else:
+        metadata = None
+
+    event = Event(
+        occurred_at=occurred_at,
+        event_id=str(event_id) if type(event_id) in (str, int) and event_id != "" else hash_canonical(item),
+        kind=_take_kind(detail, provider_type),
+        mailing=_take_mailing(detail),
+        receiver=Receiver(domain, routing_domain, mailbox_provider, region),
+        client=_take_client(detail),
+        recipient=recipient,
+        message_id=message_id,
+        transmission_id=transmission_id,
+        metadata=metadata,
+        reason=reason,
+        url=url,
+        ip_address=ip_address,
+        index=index,
+        detail=detail,
+    )
+    if detail.get("timestamp") == str(int(occurred_at.timestamp())):
+        del detail["timestamp"]
+    if absent:
+        notes["absent"] = absent
+    if "whole" in notes:
+        return event._replace(detail={NOTES: {"whole": item}})
+    if notes:
+        detail[NOTES] = notes
+    return event
+
+
+def _take_kind(detail: Json, provider_type: str) -> Kind:
+    """The classification, from type, bounce class and the reading of the user agent."""
+    bounce_class = detail.get("bounce_class")
+    parsed = detail.get("user_agent_parsed")
+    prefetched = type(parsed) is dict and parsed.get("is_prefetched") is True
+    key = (provider_type, bounce_class if type(bounce_class) is str else None, prefetched)
+    kind = _kinds.get(key)
+    if kind is None:
+        kind = _build_kind(*key)
+        if len(_kinds) < CACHED:
+            _kinds[key] = kind
+    del detail["type"]
+    if kind.bounce_class is not None:
+        del detail["bounce_class"]
+    return kind
+
+
+def _build_kind(provider_type: str, bounce_class: str | None, prefetched: bool) -> Kind:
+    event_type = TYPES.get(provider_type, (None, UNKNOWN))[1]
+    number = None
+    if bounce_class is not None and bounce_class.isascii() and bounce_class.isdigit() and len(bounce_class) < 6:
+        number = int(bounce_class) if str(int(bounce_class)) == bounce_class else None
+    bounce_kind = None
+    if event_type == BOUNCED:
+        bounce_kind, override = BOUNCE_CLASSES.get(number or 1, (UNDETERMINED, None))
+        event_type = override or event_type
+    return Kind(
+        provider=NAME,
+        provider_type=provider_type,
+        event_type=event_type,
+        bounce_class=number,
+        bounce_kind=bounce_kind if event_type == BOUNCED else None,
+        out_of_band=provider_type == "out_of_band",
+        machine_open=prefetched and event_type == OPENED,
+        first_open=provider_type in ("initial_open", "amp_initial_open"),
+    )
+
+
+def _take_mailing(detail: Json) -> Mailing:
+    values: list[object] = []
+    for name in SHARED_FIELDS:
+        value = detail.get(name)
+        if value is not None:
+            if type(value) is str or type(value) is bool:
+                del detail[name]
+            else:
+                value = None
+        values.append(value)
+    key = tuple(values)
+    shared = _shared.get(key)
+    if shared is None:
+        pairs = zip(SHARED_FIELDS, values, strict=True)
+        shared = encode_json({name: value for name, value in pairs if value is not None}).decode()
+        if len(_shared) < CACHED:
+            _shared[key] = shared
+    tags = detail.get("rcpt_tags")
+    if type(tags) is list and tags and all(type(tag) is str for tag in tags):
+        del detail["rcpt_tags"]
+    else:
+        tags = ()
+    return Mailing(*take_texts(detail, MAILING_FIELDS), tuple(tags), shared)
+
+
+def _take_client(detail: Json) -> Client | None:
+    (user_agent,) = take_texts(detail, ("user_agent",))
+    if user_agent is None:
+        return None
+    parsed = detail.get("user_agent_parsed")
+    if type(parsed) is not dict:
+        return Client(user_agent)
+    del detail["user_agent_parsed"]
+    return Client(user_agent, encode_json(parsed).decode())
+
+
+def restore(event: Event) -> Json:
+    """The event as SparkPost sent it: `{"msys": {"<class>": {…}}}`."""
+    fields = dict(event.detail)
+    notes = fields.pop(NOTES, {})
+    if "whole" in notes:
+        whole: Json = notes["whole"]
+        return whole
+    values: Json = {"type": event.kind.provider_type, "timestamp": str(int(event.occurred_at.timestamp()))}
+    if event.kind.bounce_class is not None:
+        values["bounce_class"] = str(event.kind.bounce_class)
+    values |= {"rcpt_to": event.recipient, "raw_rcpt_to": event.recipient}
+    values |= {"rcpt_meta": event.metadata, "rcpt_tags": list(event.mailing.tags) or None}
+    for table, source in ((EVENT_FIELDS, event), (MAILING_FIELDS, event.mailing), (RECEIVER_FIELDS, event.receiver)):
+        values |= {theirs: getattr(source, ours) for theirs, ours in table.items()}
+    if event.client is not None:
+        values["user_agent"] = event.client.user_agent
+        values["user_agent_parsed"] = json.loads(event.client.parsed) if event.client.parsed else None
+    values |= json.loads(event.mailing.shared) if event.mailing.shared else {}
+    for name in notes.get("absent", ()):
+        values.pop(name, None)
+    kept = {name: value for name, value in values.items() if value is not None and name not in fields}
+    event_class = TYPES[event.kind.provider_type][0]
+    return {"msys": {event_class: kept | fields}, **notes.get("siblings", {})}
+
+

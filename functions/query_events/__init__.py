@@ -1,0 +1,1 @@
+"""Answers the query API from Postgres."""

@@ -1,0 +1,1 @@
+"""Loads stored batches into Postgres."""

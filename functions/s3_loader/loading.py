@@ -1,0 +1,216 @@
+"""One batch, one transaction: its row, its events, what they share, and what was set aside.
+
+The common case, that nothing of the batch was seen before, is one COPY into `events` and one commit. Where that meets a
+conflict the transaction is rolled back and done again through a temporary table, which leaves the duplicates out.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
+from typing import NamedTuple
+
+import psycopg2
+from psycopg2 import errorcodes
+from psycopg2.extensions import connection as Connection, cursor as Cursor
+from psycopg2.extras import execute_values
+
+from common.events import Event, Unparseable
+from s3_loader.batches import Batch, Expired
+from s3_loader.dimensions import Dimensions
+from s3_loader.rows import COLUMNS, RowStream
+
+LONGEST_ITEM = 10_000  # characters of a quarantined item that are kept beside its reason
+COPY_EVENTS = f"COPY events ({COLUMNS}) FROM STDIN (FORMAT binary)"
+COPY_INCOMING = f"COPY incoming ({COLUMNS}) FROM STDIN (FORMAT binary)"
+CREATE_INCOMING = "CREATE TEMPORARY TABLE incoming (LIKE events) ON COMMIT DROP"
+# In the order of the key, so that two loaders with the same events wait for each other instead of deadlocking.
+INSERT_INCOMING = f"""
+INSERT INTO events ({COLUMNS}) SELECT {COLUMNS} FROM incoming ORDER BY occurred_at, event_key ON CONFLICT DO NOTHING
+"""  # noqa: S608
+FIND_BATCH = """
+SELECT (SELECT batch_id FROM batches WHERE object_key = %s), nextval('batches_batch_id_seq')
+"""
+SAVE_BATCH = """
+INSERT INTO batches (batch_id, object_key, provider, provider_batch_id, request_id, received_at, body_bytes,
+                     event_count, duplicate_count, quarantine_count, expired_count)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+"""
+UPDATE_BATCH = """
+UPDATE batches SET loaded_at = now(), event_count = %s, duplicate_count = %s, quarantine_count = %s, expired_count = %s
+WHERE batch_id = %s
+"""
+QUARANTINE = """
+INSERT INTO quarantine (object_key, item_index, provider, reason, item, received_at) VALUES %s
+"""
+# What tells that the common case does not hold: an event or the batch is there already; a month has no partition yet.
+CONFLICTS = (errorcodes.UNIQUE_VIOLATION, errorcodes.CHECK_VIOLATION)
+
+Parse = Callable[[], Iterable[Event | Unparseable | Expired]]
+
+
+class Outcome(Enum):
+    """What became of a batch."""
+
+    LOADED = "loaded"
+    ALREADY_LOADED = "already loaded"
+
+
+class Load(NamedTuple):
+    """What a load did, in events."""
+
+    outcome: Outcome
+    events: int = 0
+    duplicates: int = 0
+    quarantined: int = 0
+    expired: int = 0
+
+
+class _Sorter:
+    """Passes the events on and keeps the rest."""
+
+    def __init__(self) -> None:
+        self.unparseable: list[Unparseable] = []
+        self.expired = 0
+
+    def keep_events(self, parsed: Iterable[Event | Unparseable | Expired]) -> Iterator[Event]:
+        for item in parsed:
+            if type(item) is Event:
+                yield item
+            elif type(item) is Unparseable:
+                self.unparseable.append(item)
+            else:
+                self.expired += 1
+
+
+class Loader:
+    """Loads batches over one connection; `replay` loads a batch again that is loaded already."""
+
+    def __init__(self, dimensions: Dimensions | None = None) -> None:
+        self._dimensions = dimensions or Dimensions()
+
+    def load(self, connection: Connection, batch: Batch, parse: Parse, *, replay: bool = False) -> Load:
+        """Loads a batch whole or not at all. Raises `psycopg2.Error` with the transaction rolled back.
+
+        `parse` gives the batch's items anew at each call: a conflict makes it necessary to go over them twice.
+        """
+        try:
+            if not replay:
+                try:
+                    return self._transact(connection, lambda cursor: self._load_new(cursor, batch, parse))
+                except psycopg2.Error as failure:
+                    if failure.pgcode not in CONFLICTS:
+                        raise
+            self._create_partitions(connection, parse)
+            return self._transact(connection, lambda cursor: self._load_again(cursor, batch, parse, replay=replay))
+        except psycopg2.DataError:
+            # Postgres refuses a value that the provider's parser let through: find out which events it is.
+            return self._transact(connection, lambda cursor: self._load_singly(cursor, batch, parse, replay=replay))
+
+    def _transact(self, connection: Connection, work: Callable[[Cursor], Load]) -> Load:
+        try:
+            with connection, connection.cursor() as cursor:
+                load = work(cursor)
+                self._dimensions.insert_fresh(cursor)
+        except BaseException:
+            self._dimensions.rollback()
+            raise
+        self._dimensions.commit()
+        return load
+
+    def _load_new(self, cursor: Cursor, batch: Batch, parse: Parse) -> Load:
+        found, batch_id = _find_batch(cursor, batch)
+        if found is not None:
+            return Load(Outcome.ALREADY_LOADED)
+        sorter = _Sorter()
+        rows = RowStream(sorter.keep_events(parse()), batch_id, self._dimensions)
+        cursor.copy_expert(COPY_EVENTS, rows)
+        load = Load(Outcome.LOADED, rows.count, 0, len(sorter.unparseable), sorter.expired)
+        _save(cursor, batch, batch_id, load, sorter.unparseable)
+        return load
+
+    def _load_again(self, cursor: Cursor, batch: Batch, parse: Parse, *, replay: bool) -> Load:
+        found, batch_id = _find_batch(cursor, batch)
+        if found is not None and not replay:
+            return Load(Outcome.ALREADY_LOADED)
+        sorter = _Sorter()
+        rows = RowStream(sorter.keep_events(parse()), found or batch_id, self._dimensions)
+        cursor.execute(CREATE_INCOMING)
+        cursor.copy_expert(COPY_INCOMING, rows)
+        cursor.execute(INSERT_INCOMING)
+        load = Load(Outcome.LOADED, rows.count, rows.count - cursor.rowcount, len(sorter.unparseable), sorter.expired)
+        _save(cursor, batch, batch_id, load, sorter.unparseable, found)
+        return load
+
+    def _load_singly(self, cursor: Cursor, batch: Batch, parse: Parse, *, replay: bool) -> Load:
+        found, batch_id = _find_batch(cursor, batch)
+        if found is not None and not replay:
+            return Load(Outcome.ALREADY_LOADED)
+        sorter = _Sorter()
+        events = inserted = 0
+        cursor.execute(CREATE_INCOMING)
+        for event in sorter.keep_events(parse()):
+            cursor.execute("SAVEPOINT event")
+            try:
+                cursor.copy_expert(COPY_INCOMING, RowStream([event], found or batch_id, self._dimensions))
+                cursor.execute(INSERT_INCOMING)
+            except psycopg2.DataError as failure:
+                cursor.execute("ROLLBACK TO SAVEPOINT event")
+                reason = f"Postgres refuses a value: {failure.diag.message_primary}"
+                sorter.unparseable.append(Unparseable(event.index, reason, None))
+            else:
+                events += 1
+                inserted += cursor.rowcount
+                cursor.execute("TRUNCATE incoming")
+            cursor.execute("RELEASE SAVEPOINT event")
+        load = Load(Outcome.LOADED, events, events - inserted, len(sorter.unparseable), sorter.expired)
+        _save(cursor, batch, batch_id, load, sorter.unparseable, found)
+        return load
+
+    def _create_partitions(self, connection: Connection, parse: Parse) -> None:
+        """Makes the partitions that a batch needs, in a transaction of its own: the lock must not last for a load."""
+        events = _Sorter().keep_events(parse())
+        months = {event.occurred_at.replace(day=1, hour=0, minute=0, second=0, microsecond=0) for event in events}
+        with connection, connection.cursor() as cursor:
+            for month in sorted(months):
+                cursor.execute("SELECT create_events_partition(%s)", (month,))
+
+
+def _find_batch(cursor: Cursor, batch: Batch) -> tuple[int | None, int]:
+    """The batch's id if it is loaded already, and one for a new batch."""
+    cursor.execute(FIND_BATCH, (batch.object_key,))
+    row: tuple[int | None, int] | None = cursor.fetchone()
+    if row is None:
+        raise AssertionError("a SELECT without FROM gives one row")
+    return row
+
+
+def _save(
+    cursor: Cursor,
+    batch: Batch,
+    batch_id: int,
+    load: Load,
+    unparseable: list[Unparseable],
+    found: int | None = None,
+) -> None:
+    """Writes the batch's own row and its quarantine."""
+    counts = (load.events, load.duplicates, load.quarantined, load.expired)
+    if found is not None:
+        cursor.execute(UPDATE_BATCH, (*counts, found))
+        cursor.execute("DELETE FROM quarantine WHERE object_key = %s", (batch.object_key,))
+    else:
+        cursor.execute(
+            SAVE_BATCH,
+            (batch_id, batch.object_key, batch.provider, batch.provider_batch_id, batch.request_id)
+            + (batch.received_at, len(batch.body), *counts),
+        )
+    if unparseable:
+        rows = [
+            (batch.object_key, entry.index, batch.provider, entry.reason, _show(entry.item), batch.received_at)
+            for entry in unparseable
+        ]
+        execute_values(cursor, QUARANTINE, rows)
+
+
+def _show(item: object) -> str:
+    """An item as JSON in ASCII, which Postgres takes whatever the item holds."""
+    return json.dumps(item)[:LONGEST_ITEM]

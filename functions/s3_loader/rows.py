@@ -1,0 +1,100 @@
+"""Events as rows of COPY's binary format, rendered while the server takes them in.
+
+Binary takes a third of the time to render that text takes, and less of the server's. Source: "Binary Format" under COPY in
+the PostgreSQL documentation: each value behind its length, -1 for NULL; a timestamp is microseconds since 2000, a jsonb
+its text behind the version 1.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from struct import Struct
+
+from common.details import pack_detail
+from common.events import Event
+from common.json_text import encode_json
+from s3_loader.dimensions import Dimensions, hash_key
+
+COLUMNS = (
+    "occurred_at, event_key, kind_key, mailing_key, receiver_key, client_key, batch_id, recipient, message_id,"
+    " transmission_id, reason, url, ip_address, metadata, detail"
+)
+HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+TRAILER = b"\xff\xff"
+NULL = b"\xff\xff\xff\xff"
+CHUNK = 32 * 1024  # bytes handed to libpq at once
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+_pack_fixed = Struct(">h iq iq iq iq iq iq ii").pack  # the number of columns, then each length and value
+_pack_fixed_without_client = Struct(">h iq iq iq iq iq i ii").pack
+_pack_length = Struct(">i").pack
+
+
+def make_event_key(event: Event) -> int:
+    """What makes it the same event again: a hash of the provider and its event id."""
+    return hash_key(f"{event.kind.provider}\0{event.event_id}".encode("utf-8", "surrogatepass"))
+
+
+def render_row(event: Event, batch_id: int, dimensions: Dimensions) -> bytes:
+    """One row, in the order of COLUMNS."""
+    occurred_at = (event.occurred_at - EPOCH) // MICROSECOND
+    event_key = make_event_key(event)
+    kind = dimensions.kinds.find_key(event.kind)
+    mailing = dimensions.mailings.find_key(event.mailing)
+    receiver = dimensions.receivers.find_key(event.receiver)
+    if event.client is None:
+        fixed = _pack_fixed_without_client(
+            15, 8, occurred_at, 8, event_key, 8, kind, 8, mailing, 8, receiver, -1, 4, batch_id
+        )
+    else:
+        client = dimensions.clients.find_key(event.client)
+        fixed = _pack_fixed(
+            15, 8, occurred_at, 8, event_key, 8, kind, 8, mailing, 8, receiver, 8, client, 4, batch_id
+        )
+    parts = [fixed]
+    for text in (
+        event.recipient,
+        event.message_id,
+        event.transmission_id,
+        event.reason,
+        event.url,
+        event.ip_address,
+    ):
+        if text is None:
+            parts.append(NULL)
+        else:
+            value = text.encode()
+            parts += (_pack_length(len(value)), value)
+    if event.metadata is None:
+        parts.append(NULL)
+    else:
+        value = encode_json(event.metadata)
+        parts += (_pack_length(len(value) + 1), b"\x01", value)
+    value = pack_detail(event.detail)
+    parts += (_pack_length(len(value)), value)
+    return b"".join(parts)
+
+
+class RowStream:
+    """What psycopg2's `copy_expert` reads from: rows are rendered when libpq asks for more, while the server works."""
+
+    def __init__(self, events: Iterable[Event], batch_id: int, dimensions: Dimensions) -> None:
+        self._chunks = self._render_chunks(events, batch_id, dimensions)
+        self.count = 0  # events rendered so far
+
+    def _render_chunks(self, events: Iterable[Event], batch_id: int, dimensions: Dimensions) -> Iterator[bytes]:
+        rows = [HEADER]
+        size = 0
+        for event in events:
+            row = render_row(event, batch_id, dimensions)
+            rows.append(row)
+            size += len(row)
+            self.count += 1
+            if size >= CHUNK:
+                yield b"".join(rows)
+                rows, size = [], 0
+        yield b"".join((*rows, TRAILER))
+
+    def read(self, _size: int) -> bytes:
+        """The next chunk; psycopg2 passes it on whatever its length. Empty at the end."""
+        return next(self._chunks, b"")

@@ -1,0 +1,1 @@
+"""Starts the migration for CloudFormation, outside the VPC."""

@@ -1,0 +1,1 @@
+"""Takes ESP webhooks, stores them in S3 and answers."""

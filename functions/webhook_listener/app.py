@@ -1,0 +1,34 @@
+"""Entry point of the webhooks: `POST /webhooks/{provider}`."""
+
+import logging
+from functools import cache
+from typing import Any
+
+from common.errors import ApiError
+from common.responses import Response, build_error
+from webhook_listener.receiving import Receiver
+from webhook_listener.requests import read_request
+
+logging.getLogger().setLevel(logging.INFO)
+log = logging.getLogger(__name__)
+
+CHALLENGE = {"www-authenticate": 'Basic realm="webhooks"'}
+
+
+@cache
+def _receiver() -> Receiver:
+    return Receiver.build()
+
+
+def handler(event: dict[str, Any], _context: object) -> Response:
+    """Answers exactly 200 once the body is in S3."""
+    provider = ""
+    try:
+        request = read_request(event)
+        provider = request.provider
+        key = _receiver().receive(request, event["requestContext"]["requestId"])
+    except ApiError as error:
+        log.warning("refused", extra={"provider": provider[:50], "status": error.status})
+        return build_error(error, CHALLENGE if error.status == 401 else {"allow": "POST"} if error.status == 405 else None)
+    log.info("stored", extra={"object_key": key, "bytes": len(request.body)})
+    return {"statusCode": 200, "headers": {"content-type": "application/json"}, "body": "{}"}

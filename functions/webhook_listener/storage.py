@@ -1,0 +1,32 @@
+"""Where a webhook's body is kept: the raw bucket, byte for byte, under a name made from its content."""
+
+import hashlib
+from datetime import datetime
+
+from common.clock import format_instant
+from common.objects import Bucket
+from providers.verification import WebhookRequest
+
+LONGEST_METADATA = 200  # characters of one value; S3 takes 2 KB of metadata in all
+
+
+def make_key(provider: str, received_at: datetime, digest: str) -> str:
+    """`raw/{provider}/{yyyy}/{mm}/{dd}/{hh}/{digest}`: the same body twice in an hour is one object."""
+    return f"raw/{provider}/{received_at:%Y/%m/%d/%H}/{digest[:32]}"
+
+
+def store(bucket: Bucket, request: WebhookRequest, received_at: datetime, request_id: str, batch_id: str) -> str:
+    """Puts the body with what is needed to parse it later; the object's key. Raises `AwsError`."""
+    digest = hashlib.sha256(request.body).hexdigest()
+    key = make_key(request.provider, received_at, digest)
+    metadata = {
+        "provider": request.provider,
+        "received-at": format_instant(received_at),
+        "request-id": request_id,
+        "batch-id": batch_id[:LONGEST_METADATA],
+        "content-encoding": request.headers.get("content-encoding", "")[:LONGEST_METADATA],
+    }
+    present = {name: value for name, value in metadata.items() if value}
+    content_type = request.headers.get("content-type", "")[:LONGEST_METADATA]
+    bucket.put_new(key, request.body, content_type, present, digest)
+    return key
