@@ -1,0 +1,121 @@
+"""What the code in functions/ needs from the template, read from its syntax without running it."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FUNCTIONS = Path(__file__).parents[2] / "functions"
+
+# Set by Lambda itself, or read by AWS's own libraries to be pointed elsewhere: not the template's business.
+LAMBDA_PREFIXES = ("AWS_", "LAMBDA_", "_HANDLER", "TZ")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What a function needs to run."""
+
+    modules: frozenset[str]  # ours, such as "common.settings"
+    required: frozenset[str]  # environment variables without which it fails
+    optional: frozenset[str]  # environment variables that have a default
+    third_party: frozenset[str]  # top-level modules of others
+
+    @property
+    def packages(self) -> frozenset[str]:
+        """Our top-level packages."""
+        return frozenset(module.partition(".")[0] for module in self.modules)
+
+
+@dataclass
+class _Found:
+    modules: set[str] = field(default_factory=set)
+    required: set[str] = field(default_factory=set)
+    optional: set[str] = field(default_factory=set)
+    third_party: set[str] = field(default_factory=set)
+
+
+def read_needs(package: str) -> Needs:
+    """Follow the imports of `<package>.app` and collect what they all need."""
+    found = _Found()
+    _read_module(f"{package}.app", found)
+    return Needs(
+        modules=frozenset(found.modules),
+        required=frozenset(found.required),
+        optional=frozenset(found.optional - found.required),
+        third_party=frozenset(found.third_party),
+    )
+
+
+def _find_file(module: str) -> Path | None:
+    path = FUNCTIONS.joinpath(*module.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def _read_module(module: str, found: _Found) -> None:
+    path = _find_file(module)
+    if path is None or module in found.modules:
+        return
+    found.modules.add(module)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in _walk_runtime(tree):
+        for name in _list_imports(node):
+            _follow(name, found)
+        _note_variable(node, found)
+
+
+def _walk_runtime(node: ast.AST) -> Iterator[ast.AST]:
+    """Like ast.walk, without what only a type checker sees."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        yield child
+        yield from _walk_runtime(child)
+
+
+def _list_imports(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+        yield node.module
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _follow(name: str, found: _Found) -> None:
+    top = name.partition(".")[0]
+    if not (FUNCTIONS / top).is_dir():
+        if top not in sys.stdlib_module_names:
+            found.third_party.add(top)
+    elif top == "providers":
+        # Chosen by the URL's segment at run time: every file of it counts.
+        for path in (FUNCTIONS / top).glob("*.py"):
+            _read_module(f"{top}.{path.stem}", found)
+    else:
+        _read_module(top, found)
+        _read_module(name, found)
+
+
+def _note_variable(node: ast.AST, found: _Found) -> None:
+    if isinstance(node, ast.Subscript) and ast.unparse(node.value) in {"os.environ", "environ", "env"}:
+        if isinstance(node.ctx, ast.Load):
+            _add(node.slice, found.required, found)
+    elif isinstance(node, ast.Call) and node.args:
+        called = ast.unparse(node.func)
+        if called in {"os.environ.get", "environ.get", "env.get", "os.getenv", "getenv"}:
+            _add(node.args[0], found.optional, found)
+        elif called.rpartition(".")[2] in {"read_text", "read_number"}:
+            has_default = len(node.args) + len(node.keywords) > 1
+            _add(node.args[0], found.optional if has_default else found.required, found)
+
+
+def _add(node: ast.expr, names: set[str], found: _Found) -> None:
+    if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+        return
+    name = node.value
+    if name.isupper() and name.replace("_", "").isalnum() and not name.startswith(LAMBDA_PREFIXES):
+        names.add(name)
