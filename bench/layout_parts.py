@@ -28,7 +28,11 @@ def copy_text(text: str | None) -> str:
 
 def array(values: list[str]) -> str:
     """A text array as COPY wants it."""
-    return "{" + ",".join('"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"' for v in values) + "}" if values else "{}"
+    return (
+        "{" + ",".join('"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"' for v in values) + "}"
+        if values
+        else "{}"
+    )
 
 
 def json_column(value: object) -> str:

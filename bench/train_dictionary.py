@@ -1,8 +1,8 @@
 """Trains the zstd dictionary of the events' details: `python -m bench.train_dictionary OUTPUT`.
 
-It learns from generated traffic of the training vocabularies, none of which is the benchmark's, and from SparkPost's real
-sample events. The same inputs give the same dictionary. Events that are stored need the dictionary they were packed with
-for ever: a new one is added beside the old ones (functions/common/details.py), never in place of one.
+It learns from generated traffic of the training vocabularies, none of which is the benchmark's, and from SparkPost's
+real sample events. The same inputs give the same dictionary. Events that are stored need the dictionary they were
+packed with for ever: a new one is added beside the old ones (functions/common/details.py), never in place of one.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import zstandard
-from common.events import Event
-from common.json_text import encode_json
-from providers.sparkpost import parse
 
 from bench.traffic import batches
 from bench.vocabulary import BENCHMARK_VOCABULARY, TRAINING_VOCABULARIES
+from common.events import Event
+from common.json_text import encode_json
+from providers.sparkpost import parse
 
 SAMPLES = Path(__file__).parent.parent / "tests" / "payloads" / "sparkpost"
 SEED = 7
@@ -47,19 +46,19 @@ def read_real_samples() -> Iterator[bytes]:
 
 def train(size: int, events: int) -> bytes:
     """The dictionary."""
-    details = [
-        detail for number in TRAINING_VOCABULARIES for detail in pack_plainly(batches(events, SEED, number))
-    ] + list(pack_plainly(read_real_samples())) * SAMPLE_WEIGHT  # fmt: skip
+    details: list[bytes | bytearray | memoryview[int]] = []
+    for number in TRAINING_VOCABULARIES:
+        details += pack_plainly(batches(events, SEED, number))
+    details += list(pack_plainly(read_real_samples())) * SAMPLE_WEIGHT
     Random(SEED).shuffle(details)  # the trainer tries its parameters on the last quarter
     return zstandard.train_dictionary(size, details, level=LEVEL, dict_id=1).as_bytes()
 
 
 def build_compressor(dictionary: bytes, level: int) -> zstandard.ZstdCompressor:
     """A compressor as functions/common/details.py has it."""
-    options: dict[str, Any] = {
-        "format": zstandard.FORMAT_ZSTD1_MAGICLESS, "write_content_size": False, "write_dict_id": False,
-    }  # fmt: skip
-    parameters = zstandard.ZstdCompressionParameters.from_level(level, **options)
+    parameters = zstandard.ZstdCompressionParameters.from_level(
+        level, format=zstandard.FORMAT_ZSTD1_MAGICLESS, write_content_size=False, write_dict_id=False
+    )
     content = zstandard.ZstdCompressionDict(dictionary)
     content.precompute_compress(level=level)
     return zstandard.ZstdCompressor(dict_data=content, compression_params=parameters)
@@ -78,7 +77,10 @@ def main() -> None:
     before, after = sum(map(len, plain)) / len(plain), sum(len(compress(detail)) for detail in plain) / len(plain)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_bytes(dictionary)
-    print(f"{options.output}: {len(dictionary):,} bytes; details of other traffic {before:.1f} → {after:.1f} bytes an event")
+    print(
+        f"{options.output}: {len(dictionary):,} bytes; "
+        f"details of other traffic {before:.1f} → {after:.1f} bytes an event"
+    )
 
 
 if __name__ == "__main__":

@@ -9,236 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from bench.world import build_user_agents
+from bench.clients import build_user_agents
+from bench.words import KEYS, NOUNS, OPENERS, SYLLABLES, TAGS, THINGS, TRANSACTIONAL
 
 BENCHMARK_VOCABULARY = 1
 TRAINING_VOCABULARIES = (101, 102, 103, 104, 105, 106)
-
-_SYLLABLES = [
-    "tal",
-    "ver",
-    "nor",
-    "bex",
-    "lum",
-    "ari",
-    "cor",
-    "dex",
-    "fen",
-    "gal",
-    "hur",
-    "ist",
-    "jov",
-    "kel",
-    "lin",
-    "mar",
-    "nim",
-    "oda",
-    "pel",
-    "qua",
-    "ros",
-    "sil",
-    "tor",
-    "ulm",
-    "van",
-    "wex",
-    "yar",
-    "zen",
-    "bri",
-    "cla",
-    "dro",
-    "fre",
-    "glo",
-    "kra",
-    "pli",
-    "sto",
-    "tru",
-]
-_NOUNS = [
-    "newsletter",
-    "digest",
-    "offers",
-    "launch",
-    "webinar",
-    "survey",
-    "welcome",
-    "winback",
-    "renewal",
-    "loyalty",
-    "referral",
-    "spring",
-    "summer",
-    "autumn",
-    "winter",
-    "holiday",
-    "blackfriday",
-    "cyberweek",
-    "flash",
-    "weekend",
-    "preview",
-    "roadmap",
-    "release",
-    "changelog",
-    "event",
-    "invitation",
-    "anniversary",
-    "birthday",
-    "restock",
-    "arrivals",
-    "bestsellers",
-    "clearance",
-    "members",
-    "vip",
-    "students",
-    "partners",
-    "investors",
-    "community",
-    "podcast",
-    "stories",
-    "recipes",
-    "workshop",
-    "bundle",
-    "upgrade",
-    "trial",
-    "onboarding",
-    "reminder",
-    "feedback",
-    "announcement",
-    "gift",
-    "sale",
-]
-_THINGS = [
-    "shoes",
-    "coats",
-    "lamps",
-    "chairs",
-    "books",
-    "courses",
-    "flights",
-    "hotels",
-    "concerts",
-    "phones",
-    "laptops",
-    "coffee",
-    "tea",
-    "wine",
-    "plants",
-    "seeds",
-    "toys",
-    "games",
-    "bikes",
-    "tents",
-    "knives",
-    "pans",
-    "rugs",
-    "mirrors",
-    "jackets",
-    "boots",
-    "watches",
-    "rings",
-    "cameras",
-    "lenses",
-    "speakers",
-    "vinyl",
-]
-_KEYS = [
-    "user_id",
-    "account_id",
-    "customerId",
-    "orderId",
-    "order_number",
-    "cart_id",
-    "plan",
-    "tier",
-    "locale",
-    "lang",
-    "country",
-    "signup_source",
-    "segment",
-    "cohort",
-    "experiment",
-    "variant",
-    "requestId",
-    "trace",
-    "store_id",
-    "shop",
-    "region",
-    "currency",
-    "invoice",
-    "tenant",
-    "workspace_id",
-    "org",
-    "member_since",
-    "lifecycle_stage",
-    "persona",
-    "lead_score",
-    "crm_id",
-    "contactKey",
-    "journey",
-    "step",
-    "send_id",
-    "mailing_id",
-    "list_id",
-    "department",
-    "loyalty_level",
-    "utm_term",
-    "birth_month",
-    "team_size",
-    "seats",
-    "role",
-]
-_TAGS = [
-    "male",
-    "female",
-    "US",
-    "EU",
-    "UK",
-    "new",
-    "returning",
-    "vip",
-    "churn-risk",
-    "trial",
-    "paying",
-    "dormant",
-    "mobile",
-    "desktop",
-    "b2b",
-    "b2c",
-    "beta",
-    "staff",
-    "newsletter",
-    "promo",
-    "lifecycle",
-]
-_OPENERS = (
-    "This week:",
-    "Don't miss",
-    "Just in:",
-    "Last chance:",
-    "Your guide to",
-    "New:",
-    "Ends tonight:",
-    "Meet",
-    "Save 20% on",
-    "Back in stock:",
-    "We picked",
-    "Everything about",
-    "Hello again,",
-    "The best of",
-    "Members only:",
-)
-# Transactional subjects are personalised: {name} first name, {number} an order or ticket, {amount} money.
-_TRANSACTIONAL = (
-    ("order-confirmation", "Order {number} confirmed: thank you, {name}!"),
-    ("shipping-notice", "{name}, your order {number} is on its way"),
-    ("receipt", "Your receipt from {brand} [{number}] ({amount})"),
-    ("password-reset", "Reset your {brand} password"),
-    ("verify-email", "{number} is your {brand} verification code"),
-    ("invoice", "Invoice {number} for {amount} from {brand}"),
-    ("comment-mention", "{name} mentioned you in a comment on {thing}"),
-    ("support-reply", "[{brand} Support] Re: your question about {thing} (#{number})"),
-    ("payment-failed", "Action needed: payment of {amount} did not go through"),
-    ("appointment", "Reminder: your appointment on {day} at {hour}"),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -282,15 +57,15 @@ class Vocabulary:
             _coin(draw, 3) + draw.choice((".com", ".com", ".io", ".co.uk", ".de", ".org")) for _ in range(900)
         ]
         self.user_agents = build_user_agents(110 + number % 7 * 4)
-        self.tags = draw.sample(_TAGS, 9)
-        self.things = draw.sample(_THINGS, 14)
-        self._nouns = draw.sample(_NOUNS, 26)
+        self.tags = draw.sample(TAGS, 9)
+        self.things = draw.sample(THINGS, 14)
+        self._nouns = draw.sample(NOUNS, 26)
         self.accounts = [self._build_account(draw, i) for i in range(6)]
 
     def _build_account(self, draw: Random, index: int) -> Account:
         brand = _coin(draw, draw.choice((2, 3))).capitalize()
         domain = brand.lower() + draw.choice((".com", ".io", ".shop", ".co"))
-        keys = draw.sample(_KEYS, 8)
+        keys = draw.sample(KEYS, 8)
         kinds = ["number", "choice", "choice", "date", "slug"]
         transactional_kinds = ["number", "reference", "choice", "uuid" if index % 3 == 0 else "locale"]
         sender_net = f"{draw.choice((147, 156, 168, 192))}.{draw.randrange(20, 250)}.{draw.randrange(1, 250)}."
@@ -306,7 +81,7 @@ class Vocabulary:
             recipient_tags=index % 2 == 1,
             bulk=tuple(self._build_bulk(draw, domain) for _ in range(40)),
             transactional=tuple(
-                self._build_transactional(draw, domain, kind) for kind in draw.sample(_TRANSACTIONAL, 6)
+                self._build_transactional(draw, domain, kind) for kind in draw.sample(TRANSACTIONAL, 6)
             ),
         )
 
@@ -331,7 +106,7 @@ class Vocabulary:
             campaign_id=campaign,
             template_id="-".join(words),
             template_version=str(draw.randrange(1, 30)),
-            subject=f"{draw.choice(_OPENERS)} {thing} and {other}",
+            subject=f"{draw.choice(OPENERS)} {thing} and {other}",
             links=links,
             tags=tuple(draw.sample(self.tags, draw.choice((0, 1, 2)))),
             ab_test=(f"{words[0]}-test", str(draw.randrange(1, 3))) if draw.random() < 0.1 else None,
@@ -356,4 +131,4 @@ class Vocabulary:
 
 
 def _coin(draw: Random, syllables: int) -> str:
-    return "".join(draw.sample(_SYLLABLES, syllables))
+    return "".join(draw.sample(SYLLABLES, syllables))
