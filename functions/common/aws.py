@@ -19,9 +19,9 @@ from urllib.parse import quote, urlsplit
 
 from common.clock import now
 
-ATTEMPTS = 4
+ATTEMPTS = 3
 BACKOFF_SECONDS = 0.1  # doubled with each attempt, with full jitter
-TIMEOUT_SECONDS = 3.0  # for one attempt: SparkPost gives a webhook 10 s in all
+TIMEOUT_SECONDS = 2.5  # for one attempt: SparkPost gives a webhook 10 s in all
 EMPTY_DIGEST = hashlib.sha256(b"").hexdigest()
 
 

@@ -40,8 +40,8 @@ class DatabaseSettings(NamedTuple):
         )
 
 
-def connect(settings: DatabaseSettings) -> Connection:
-    """A new connection whose session speaks UTC. Raises `DatabaseUnavailableError`."""
+def connect(settings: DatabaseSettings, *, statement_seconds: int = 0) -> Connection:
+    """A new connection whose session speaks UTC; a statement that takes longer is cancelled (0: never). Raises `DatabaseUnavailableError`."""
     password = settings.password or build_database_token(
         settings.host, settings.port, settings.user, os.environ["AWS_REGION"]
     )
@@ -56,7 +56,7 @@ def connect(settings: DatabaseSettings) -> Connection:
             sslrootcert=settings.ca_file,
             connect_timeout=CONNECT_SECONDS,
             keepalives_idle=30,
-            options="-c timezone=UTC",
+            options=f"-c timezone=UTC -c statement_timeout={statement_seconds * 1000}",
         )
     except psycopg2.OperationalError as failure:
         raise DatabaseUnavailableError(f"no connection to {settings.host}: {type(failure).__name__}") from failure

@@ -1,0 +1,63 @@
+"""Entry point of the query API."""
+
+import logging
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+from urllib.parse import parse_qsl
+
+import psycopg2
+import psycopg2.errors
+
+from common.clock import now
+from common.database import Database, DatabaseSettings, DatabaseUnavailableError, connect, is_transient
+from common.errors import ApiError
+from common.responses import Response, build_error
+from query_events.routes import Answer, check_caller, find_route
+
+logging.getLogger().setLevel(logging.INFO)
+log = logging.getLogger(__name__)
+
+
+@cache
+def _database() -> Database:
+    settings = DatabaseSettings.read()
+    return Database(lambda: connect(settings, statement_seconds=25))
+
+
+def handler(event: dict[str, Any], _context: object) -> Response:
+    """Answers a request in API Gateway's payload 2.0."""
+    try:
+        return answer(event)
+    except ApiError as error:
+        return build_error(error)
+
+
+def answer(event: dict[str, Any]) -> Response:
+    """The answer to a request. Raises `ApiError`."""
+    context = event["requestContext"]
+    route = find_route(context["http"]["method"], event["rawPath"])
+    caller = context.get("authorizer", {}).get("lambda") or {}
+    check_caller(route, caller)
+    given = dict(parse_qsl(event.get("rawQueryString", ""), keep_blank_values=True))
+    body = run(route.answer, given)
+    log.info("answered", extra={"path": route.path, "caller": caller["name"], "bytes": len(body)})
+    headers = {"content-type": "application/json", "cache-control": "private, no-cache"}
+    return {"statusCode": 200, "headers": headers, "body": body.decode()}
+
+
+def run(answer_route: Answer, given: Mapping[str, str]) -> bytes:
+    """A route's answer from the database; a kept connection that turns out to be broken is replaced once."""
+    for last in (False, True):
+        try:
+            return answer_route(_database().get(), given, now())
+        except psycopg2.errors.QueryCanceled:
+            raise ApiError(503, "Search took too long", "Narrow the range of time or add a filter.") from None
+        except (psycopg2.Error, DatabaseUnavailableError) as failure:
+            if isinstance(failure, psycopg2.Error) and not is_transient(failure):
+                raise
+            _database().close()
+            if last:
+                log.exception("database unavailable")
+                raise ApiError(503, "Service unavailable", "The database can't be reached; try again.") from failure
+    raise AssertionError("unreachable")

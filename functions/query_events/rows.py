@@ -1,0 +1,83 @@
+"""Rows of the database as the events that they were made from."""
+
+from typing import Any
+
+from pypika import PostgreSQLQuery as Query, Table
+from pypika.queries import QueryBuilder, Selectable
+
+from common.details import unpack_detail
+from common.events import Client, Event, Kind, Mailing, Receiver
+
+kinds = Table("kinds")
+mailings = Table("mailings")
+receivers = Table("receivers")
+clients = Table("clients")
+
+PAGE_COLUMNS = (
+    "occurred_at",
+    "event_key",
+    "kind_key",
+    "mailing_key",
+    "receiver_key",
+    "client_key",
+    "recipient",
+    "message_id",
+    "transmission_id",
+    "metadata",
+    "reason",
+    "url",
+    "ip_address",
+    "detail",
+)
+_EVENT_COLUMNS = ("recipient", "message_id", "transmission_id", "metadata", "reason", "url", "ip_address")
+
+
+def select_whole_events(page: Selectable) -> QueryBuilder:
+    """The events of a page (a subquery with PAGE_COLUMNS) with all that they share, in columns as `read_event` takes them."""
+    return (
+        Query.from_(page)
+        .join(kinds)
+        .on(kinds.kind_key == page.kind_key)
+        .left_join(mailings)
+        .on(mailings.mailing_key == page.mailing_key)
+        .left_join(receivers)
+        .on(receivers.receiver_key == page.receiver_key)
+        .left_join(clients)
+        .on(clients.client_key == page.client_key)
+        .select(page.occurred_at, page.event_key)
+        .select(*(page.field(name) for name in _EVENT_COLUMNS), page.detail)
+        .select(*(kinds.field(name) for name in Kind._fields))
+        .select(*(mailings.field(name) for name in Mailing._fields))
+        .select(*(receivers.field(name) for name in Receiver._fields))
+        .select(*(clients.field(name) for name in Client._fields))
+    )
+
+
+_KIND = 3 + len(_EVENT_COLUMNS)
+_MAILING = _KIND + len(Kind._fields)
+_RECEIVER = _MAILING + len(Mailing._fields)
+_CLIENT = _RECEIVER + len(Receiver._fields)
+
+
+def read_event(row: tuple[Any, ...]) -> Event:
+    """The event of one row. Its id is not a column: the detail has it where the provider gave one."""
+    recipient, message_id, transmission_id, metadata, reason, url, ip_address = row[2 : _KIND - 1]
+    mailing = row[_MAILING:_RECEIVER]
+    return Event(
+        occurred_at=row[0],
+        event_id=str(row[1]),
+        kind=Kind(*row[_KIND:_MAILING]),
+        # A mailing may be gone for an instant, while its last events are being dropped.
+        mailing=Mailing() if mailing[-1] is None else Mailing(*mailing[:-2], tuple(mailing[-2]), mailing[-1]),
+        receiver=Receiver(*row[_RECEIVER:_CLIENT]),
+        client=None if row[_CLIENT] is None else Client(*row[_CLIENT:]),
+        recipient=recipient,
+        message_id=message_id,
+        transmission_id=transmission_id,
+        metadata=metadata,
+        reason=reason,
+        url=url,
+        ip_address=ip_address,
+        index=0,
+        detail=unpack_detail(bytes(row[_KIND - 1])),
+    )
