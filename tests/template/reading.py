@@ -21,7 +21,8 @@ class Needs:
     modules: frozenset[str]  # ours, such as "common.settings"
     required: frozenset[str]  # environment variables without which it fails
     optional: frozenset[str]  # environment variables that have a default
-    third_party: frozenset[str]  # top-level modules of others
+    third_party: frozenset[str]  # top-level modules of others, imported with the code
+    lazy: frozenset[str]  # the same, imported only when some function is called
 
     @property
     def packages(self) -> frozenset[str]:
@@ -35,6 +36,7 @@ class _Found:
     required: set[str] = field(default_factory=set)
     optional: set[str] = field(default_factory=set)
     third_party: set[str] = field(default_factory=set)
+    lazy: set[str] = field(default_factory=set)
 
 
 def read_needs(package: str) -> Needs:
@@ -46,6 +48,7 @@ def read_needs(package: str) -> Needs:
         required=frozenset(found.required),
         optional=frozenset(found.optional - found.required),
         third_party=frozenset(found.third_party),
+        lazy=frozenset(found.lazy - found.third_party),
     )
 
 
@@ -63,19 +66,20 @@ def _read_module(module: str, found: _Found) -> None:
         return
     found.modules.add(module)
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in _walk_runtime(tree):
+    for node, at_load in _walk_runtime(tree, at_load=True):
         for name in _list_imports(node):
-            _follow(name, found)
+            _follow(name, found, found.third_party if at_load else found.lazy)
         _note_variable(node, found)
 
 
-def _walk_runtime(node: ast.AST) -> Iterator[ast.AST]:
-    """Like ast.walk, without what only a type checker sees."""
+def _walk_runtime(node: ast.AST, *, at_load: bool) -> Iterator[tuple[ast.AST, bool]]:
+    """Like ast.walk, without what only a type checker sees; with each node, whether it runs on import."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
             continue
-        yield child
-        yield from _walk_runtime(child)
+        yield child, at_load
+        in_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        yield from _walk_runtime(child, at_load=at_load and not in_function)
 
 
 def _list_imports(node: ast.AST) -> Iterator[str]:
@@ -86,11 +90,11 @@ def _list_imports(node: ast.AST) -> Iterator[str]:
         yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def _follow(name: str, found: _Found) -> None:
+def _follow(name: str, found: _Found, third_party: set[str]) -> None:
     top = name.partition(".")[0]
     if not (FUNCTIONS / top).is_dir():
         if top not in sys.stdlib_module_names:
-            found.third_party.add(top)
+            third_party.add(top)
     elif top == "providers":
         # Chosen by the URL's segment at run time: every file of it counts.
         for path in (FUNCTIONS / top).glob("*.py"):

@@ -8,7 +8,6 @@ import ssl
 import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,6 +99,6 @@ def test_database_cannot_be_deleted_by_default(source: Mapping[str, Any]) -> Non
 
 def test_operations_name_every_parameter_and_output(source: Mapping[str, Any]) -> None:
     """docs/operations.md tells of each of them."""
-    page = Path(ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     for name in (*source["Parameters"], *source["Outputs"]):
         assert f"`{name}`" in page, name
