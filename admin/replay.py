@@ -1,6 +1,7 @@
-"""Replays stored batches: sends the load queue the same message for each object as S3 sent when it was stored.
+"""Replays stored batches: sends the load queue the message that S3 sent when each was stored, marked as a replay.
 
-Loading is idempotent: an object that is loaded already changes nothing, one that is missing is loaded.
+Loading is idempotent: events that are loaded already stay as they are, missing ones are loaded, and what is in
+quarantine is parsed again.
 """
 
 import json
@@ -9,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote_plus
 
+REPLAY = "Replay"  # the event name by which the loader knows to load a batch again that is loaded already
 BATCH = 10  # SQS takes at most this many messages at once
 
 Progress = Callable[[int], None]  # called with the number of objects sent so far
@@ -20,7 +22,9 @@ def list_objects(s3: Any, bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
         yield from page.get("Contents", [])
 
 
-def build_notification(bucket: str, stored: dict[str, Any], *, region: str) -> dict[str, Any]:
+def build_notification(
+    bucket: str, stored: dict[str, Any], *, region: str, event_name: str = REPLAY
+) -> dict[str, Any]:
     """S3's message about one object, as far as it can be known afterwards.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html (keys are form-encoded)
@@ -32,7 +36,7 @@ def build_notification(bucket: str, stored: dict[str, Any], *, region: str) -> d
                 "eventSource": "aws:s3",
                 "awsRegion": region,
                 "eventTime": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-                "eventName": "ObjectCreated:Put",
+                "eventName": event_name,
                 "s3": {
                     "s3SchemaVersion": "1.0",
                     "configurationId": "replay",

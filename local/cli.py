@@ -17,6 +17,7 @@ from admin.commands import add_api_key_arguments, add_replay_arguments, run_api_
 from admin.replay import ReplayError
 from local.cloud import make_client
 from local.database import empty_tables
+from local.demo import DemoError, run_demo
 from local.deploying import DeployError
 from local.logs import show_logs
 from local.postgres import PostgresError
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }[options.command]
     try:
         return command(options)
-    except (NoStackError, PortTakenError, ApiKeyError, ReplayError, PostgresError, TemplateError) as error:
+    except (NoStackError, PortTakenError, ApiKeyError, ReplayError, PostgresError, TemplateError, DemoError) as error:
         print(error, file=sys.stderr)
     except DeployError as error:
         print(f"the schema could not be created.\n{error}", file=sys.stderr)
@@ -75,23 +76,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(options: argparse.Namespace) -> int:
     """Starts a stack and keeps it until Ctrl-C or SIGTERM."""
     began = time.monotonic()
-    with stop_on_signals() as stopped:
-        with Stack(port=DEFAULT_PORT if options.port is None else options.port, say=say_step) as stack:
-            say_step(f"ready after {time.monotonic() - began:.1f} s")
-            print(describe(stack), flush=True)
-            try:
-                stopped.wait()  # ended by the signal's exception
-            finally:
-                say_step("stopping")
+    port = DEFAULT_PORT if options.port is None else options.port
+    with stop_on_signals() as stopped, Stack(port=port, say=say_step) as stack:
+        say_step(f"ready after {time.monotonic() - began:.1f} s")
+        print(describe(stack), flush=True)
+        try:
+            stopped.wait()  # ended by the signal's exception
+        finally:
+            say_step("stopping")
     return 0
 
 
 def demo(options: argparse.Namespace) -> int:
-    """Runs the demonstration on a stack of its own, on any free port unless one is named."""
-    from local.demo import run_demo
-
+    """Runs the demonstration on a stack of its own; beside one that runs already, on any free port."""
+    port = DEFAULT_PORT if options.port is None else options.port
     with stop_on_signals() as stopped:
-        return run_demo(port=options.port or 0, stopped=stopped)
+        try:
+            return run_demo(port=port, stopped=stopped)
+        except PortTakenError:
+            say_step(f"port {port} is taken, the demonstration takes another one")
+            return run_demo(port=0, stopped=stopped)
+    return 130
 
 
 def logs(options: argparse.Namespace) -> int:

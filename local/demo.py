@@ -1,0 +1,222 @@
+"""The demonstration: one message's life, from an ESP's POSTs to the timeline that a support rep reads."""
+
+import base64
+import contextlib
+import copy
+import http.client
+import json
+import threading
+import time
+import urllib.parse
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg2
+
+from local.database import Counts, count_rows
+from local.stack import Stack
+from local.state import PROJECT
+
+SAMPLES = PROJECT / "tests" / "payloads" / "sparkpost" / "webhook-samples.json"
+RECIPIENT = "recipient@example.com"
+BATCH_SIZE = 5
+LOAD_PATIENCE_S = 30.0
+
+# When each type happens, in minutes after the message was injected, so that the timeline reads like one message's life.
+MINUTES = {
+    "injection": 0,
+    "policy_rejection": 1,
+    "generation_failure": 2,
+    "generation_rejection": 3,
+    "delay": 5,
+    "sms_status": 6,
+    "delivery": 9,
+    "open": 31,
+    "click": 32,
+    "bounce": 40,
+    "out_of_band": 44,
+    "spam_complaint": 58,
+    "list_unsubscribe": 59,
+    "link_unsubscribe": 61,
+    "relay_injection": 70,
+    "relay_rejection": 71,
+    "relay_tempfail": 74,
+    "relay_delivery": 78,
+    "relay_permfail": 79,
+}
+LIFE = timedelta(minutes=90)
+
+# What no parser can read: a time that is none, and an element that is no event.
+BROKEN: tuple[Any, ...] = (
+    {"msys": {"message_event": {"type": "delivery", "event_id": "1", "timestamp": "not-a-time", "rcpt_to": RECIPIENT}}},
+    "not an event",
+)
+
+
+class DemoError(Exception):
+    """The stack answered something that it must not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """The last line."""
+
+    sent: int  # elements of all arrays that were posted
+    loaded: int  # events in the database, each once
+    duplicates: int  # events that came again, whether the edge or the loader saw it
+    quarantined: int
+    returned: int  # events that the API gave for the recipient
+
+    def __str__(self) -> str:
+        return " ".join(f"{name}={value}" for name, value in vars(self).items())
+
+
+def run_demo(*, port: int, stopped: threading.Event) -> int:
+    """Runs it all on a stack of its own; gives the exit code."""
+    steps = Steps()
+    with Stack(port=port, say=steps.say) as stack:
+        steps.say(f"the stack is up at {stack.url}")
+        events = prepare_events(json.loads(SAMPLES.read_text()), now=datetime.now(UTC))
+        batches = [events[start : start + BATCH_SIZE] for start in range(0, len(events), BATCH_SIZE)]
+        repeated = batches[1]
+        posts: list[Sequence[Any]] = [*batches[:2], repeated, *batches[2:], BROKEN]
+        for number, batch in enumerate(posts, 1):
+            again = " (the same batch again)" if number == 3 else " (broken events)" if batch is BROKEN else ""
+            post_batch(stack, batch, batch_id=uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(batch)).hex)
+            steps.say(f"posted batch {number} of {len(posts)}: {len(batch)} events{again}")
+        sent = sum(len(batch) for batch in posts)
+        expected = Figures(
+            sent=sent,
+            loaded=len(events),
+            duplicates=len(repeated),
+            quarantined=len(BROKEN),
+            returned=sum(rcpt_of(event) == RECIPIENT for event in events),
+        )
+        counts = await_load(stack, expected, stopped)
+        steps.say(f"loaded {counts.events} events of {counts.batches} stored batches")
+        found = query_recipient(stack, since=datetime.now(UTC) - timedelta(days=2))
+        steps.say(f"the API returned {len(found)} events of {RECIPIENT}")
+        print(f"\n{draw_timeline(found)}\n")
+        # The edge keeps a body that comes again once: what it was sent but the loader never saw are duplicates too.
+        unseen = sent - counts.parsed - counts.quarantined
+        figures = Figures(
+            sent=sent,
+            loaded=counts.events,
+            duplicates=counts.duplicates + unseen,
+            quarantined=counts.quarantined,
+            returned=len(found),
+        )
+        steps.say("stopping")
+    if figures != expected:
+        print(f"these figures are wrong; they must be {expected}")
+    print(f"demo: {figures}", flush=True)
+    return 0 if figures == expected else 1
+
+
+class Steps:
+    """Lines of progress, each with the time since the start."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def say(self, message: str) -> None:
+        """Prints one."""
+        print(f"{time.monotonic() - self._began:6.2f} s  {message}", flush=True)
+
+
+def prepare_events(samples: Sequence[dict[str, Any]], *, now: datetime) -> list[dict[str, Any]]:
+    """The samples as events that just happened: each with an event id of its own (where it has one) and its own time."""
+    start = (now - LIFE).replace(second=0, microsecond=0)
+    first_id = int(start.timestamp() * 1_000_000_000)  # of as many digits as SparkPost's, and new with every run
+    events = copy.deepcopy(list(samples))
+    for number, event in enumerate(events):
+        fields = fields_of(event)
+        happened = start + timedelta(minutes=MINUTES.get(fields["type"], 0), seconds=number * 7 % 60)
+        fields["timestamp"] = int(happened.timestamp())
+        if "event_id" in fields:
+            fields["event_id"] = str(first_id + number)
+    return sorted(events, key=lambda event: int(fields_of(event)["timestamp"]))
+
+
+def fields_of(event: dict[str, Any]) -> dict[str, Any]:
+    """An event's own fields, out of {"msys": {class: fields}}."""
+    fields: dict[str, Any] = next(iter(event["msys"].values()))
+    return fields
+
+
+def rcpt_of(event: dict[str, Any]) -> str | None:
+    """Whom an event is about."""
+    return fields_of(event).get("rcpt_to")
+
+
+def post_batch(stack: Stack, batch: Sequence[Any], *, batch_id: str) -> None:
+    """Posts one batch as SparkPost does; raises DemoError unless it is answered 200."""
+    credentials = base64.b64encode(":".join(stack.webhook_auth).encode()).decode()
+    headers = {
+        "Authorization": f"Basic {credentials}",
+        "Content-Type": "application/json",
+        "X-MessageSystems-Batch-ID": batch_id,
+    }
+    status, body = send(stack.port, "POST", "/webhooks/sparkpost", headers=headers, body=json.dumps(batch).encode())
+    if status != 200:
+        raise DemoError(f"the webhook answered {status}: {body.decode(errors='replace')}")
+
+
+def send(port: int, method: str, target: str, *, headers: dict[str, str], body: bytes = b"") -> tuple[int, bytes]:
+    """One HTTP request to the stack; gives status and body."""
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=40)) as connection:
+        connection.request(method, target, body=body or None, headers=headers)
+        response = connection.getresponse()
+        return response.status, response.read()
+
+
+def await_load(stack: Stack, expected: Figures, stopped: threading.Event) -> Counts:
+    """Waits until all is loaded and the queue empty, or gives up; gives what is there."""
+    deadline = time.monotonic() + LOAD_PATIENCE_S
+    with contextlib.closing(psycopg2.connect(stack.database_dsn())) as connection:
+        while True:
+            counts = count_rows(connection)
+            complete = counts.events >= expected.loaded and counts.quarantined >= expected.quarantined
+            if (complete and not stack.count_messages("LoadQueue")) or time.monotonic() > deadline:
+                return counts
+            if stopped.wait(0.05):
+                return counts
+
+
+def query_recipient(stack: Stack, *, since: datetime) -> list[dict[str, Any]]:
+    """All events of the recipient from the API, oldest first, over as many pages as there are."""
+    parameters = {"recipients": RECIPIENT, "from": since.strftime("%Y-%m-%dT%H:%M:%SZ"), "per_page": "10"}
+    target = f"/api/v1/events/message?{urllib.parse.urlencode(parameters)}"
+    found: list[dict[str, Any]] = []
+    while target:
+        status, body = send(stack.port, "GET", target, headers={"Authorization": stack.api_key})
+        if status != 200:
+            raise DemoError(f"the API answered {status}: {body.decode(errors='replace')}")
+        page = json.loads(body)
+        found += page["results"]
+        target = page["links"].get("next", "")
+    return found[::-1]
+
+
+def draw_timeline(events: Sequence[dict[str, Any]]) -> str:
+    """A table: when, what, about which mail, and what there is to say."""
+    rows = [("time (UTC)", "event", "subject or campaign", "detail")]
+    for event in events:
+        happened = str(event["timestamp"]).replace("T", " ")[:19]
+        about = event.get("subject") or event.get("campaign_id") or ""
+        rows.append((happened, str(event["type"]), str(about), describe_event(event)))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def describe_event(event: dict[str, Any]) -> str:
+    """The most telling field of an event."""
+    for name in ("raw_reason", "reason", "target_link_url", "fbtype", "user_agent", "mailfrom"):
+        if event.get(name):
+            text = str(event[name])
+            return text if len(text) <= 60 else text[:59] + "…"
+    return ""
