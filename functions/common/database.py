@@ -40,8 +40,8 @@ class DatabaseSettings(NamedTuple):
         )
 
 
-def connect(settings: DatabaseSettings, *, statement_seconds: int = 0) -> Connection:
-    """A new connection whose session speaks UTC; a statement that takes longer is cancelled (0: never). Raises `DatabaseUnavailableError`."""
+def connect(settings: DatabaseSettings, **parameters: str) -> Connection:
+    """A new connection whose session speaks UTC, with further server parameters. Raises `DatabaseUnavailableError`."""
     password = settings.password or build_database_token(
         settings.host, settings.port, settings.user, os.environ["AWS_REGION"]
     )
@@ -56,7 +56,7 @@ def connect(settings: DatabaseSettings, *, statement_seconds: int = 0) -> Connec
             sslrootcert=settings.ca_file,
             connect_timeout=CONNECT_SECONDS,
             keepalives_idle=30,
-            options=f"-c timezone=UTC -c statement_timeout={statement_seconds * 1000}",
+            options=" ".join(f"-c {name}={value}" for name, value in {"timezone": "UTC", **parameters}.items()),
         )
     except psycopg2.OperationalError as failure:
         raise DatabaseUnavailableError(f"no connection to {settings.host}: {type(failure).__name__}") from failure

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from typing import Any
 
+from common.event_keys import is_numeric
 from common.events import (
     ADMIN,
     AUTORESPONDED,
@@ -214,7 +215,13 @@ def _parse_item(item: Any, index: int) -> Event | None:
         notes["siblings"] = {name: value for name, value in item.items() if name != "msys"}
     absent: list[str] = []
 
-    event_id = detail.get("event_id")
+    event_id = read_text(detail.get("event_id"))
+    if event_id is None:
+        event_id = hash_canonical(item)
+        if "event_id" not in detail:
+            absent.append("event_id")
+    elif event_id == detail["event_id"] and is_numeric(event_id):
+        del detail["event_id"]
     recipient = detail.get("rcpt_to")
     if type(recipient) is str and recipient:
         if recipient == (recipient := recipient.strip().lower()):
@@ -240,7 +247,7 @@ def _parse_item(item: Any, index: int) -> Event | None:
 
     event = Event(
         occurred_at=occurred_at,
-        event_id=str(event_id) if type(event_id) in (str, int) and event_id != "" else hash_canonical(item),
+        event_id=event_id,
         kind=_take_kind(detail, provider_type),
         mailing=_take_mailing(detail),
         receiver=Receiver(domain, routing_domain, mailbox_provider, region),
@@ -350,7 +357,7 @@ def restore(event: Event) -> Json:
     values: Json = {"type": event.kind.provider_type, "timestamp": str(int(event.occurred_at.timestamp()))}
     if event.kind.bounce_class is not None:
         values["bounce_class"] = str(event.kind.bounce_class)
-    values |= {"rcpt_to": event.recipient, "raw_rcpt_to": event.recipient}
+    values |= {"event_id": event.event_id, "rcpt_to": event.recipient, "raw_rcpt_to": event.recipient}
     values |= {"rcpt_meta": event.metadata, "rcpt_tags": list(event.mailing.tags) or None}
     for table, source in ((EVENT_FIELDS, event), (MAILING_FIELDS, event.mailing), (RECEIVER_FIELDS, event.receiver)):
         values |= {theirs: getattr(source, ours) for theirs, ours in table.items()}

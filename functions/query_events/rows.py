@@ -6,6 +6,7 @@ from pypika import PostgreSQLQuery as Query, Table
 from pypika.queries import QueryBuilder, Selectable
 
 from common.details import unpack_detail
+from common.event_keys import read_event_id
 from common.events import Client, Event, Kind, Mailing, Receiver
 
 kinds = Table("kinds")
@@ -60,13 +61,14 @@ _CLIENT = _RECEIVER + len(Receiver._fields)
 
 
 def read_event(row: tuple[Any, ...]) -> Event:
-    """The event of one row. Its id is not a column: the detail has it where the provider gave one."""
+    """The event of one row."""
     recipient, message_id, transmission_id, metadata, reason, url, ip_address = row[2 : _KIND - 1]
+    kind = Kind(*row[_KIND:_MAILING])
     mailing = row[_MAILING:_RECEIVER]
     return Event(
         occurred_at=row[0],
-        event_id=str(row[1]),
-        kind=Kind(*row[_KIND:_MAILING]),
+        event_id=read_event_id(kind.provider, row[1]),
+        kind=kind,
         # A mailing may be gone for an instant, while its last events are being dropped.
         mailing=Mailing() if mailing[-1] is None else Mailing(*mailing[:-2], tuple(mailing[-2]), mailing[-1]),
         receiver=Receiver(*row[_RECEIVER:_CLIENT]),

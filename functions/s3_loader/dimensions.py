@@ -4,21 +4,16 @@ The key needs no look-up: two loaders that meet the same mailing make the same k
 meets it for the first time; `ON CONFLICT DO NOTHING` does the rest.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import execute_values
 
+from common.event_keys import hash_key
 from common.json_text import encode_json
 
 REMEMBERED = 200_000  # rows of one dimension that a process remembers to be stored
-
-
-def hash_key(content: bytes) -> int:
-    """64 bits of BLAKE2b as a signed integer, which is what a bigint holds."""
-    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big", signed=True)
 
 
 class Table(NamedTuple):

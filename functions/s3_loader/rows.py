@@ -10,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 from struct import Struct
 
 from common.details import pack_detail
+from common.event_keys import make_event_key
 from common.events import Event
 from common.json_text import encode_json
-from s3_loader.dimensions import Dimensions, hash_key
+from s3_loader.dimensions import Dimensions
 
 COLUMNS = (
     "occurred_at, event_key, kind_key, mailing_key, receiver_key, client_key, batch_id, recipient, message_id,"
@@ -30,15 +31,10 @@ _pack_fixed_without_client = Struct(">h iq iq iq iq iq i ii").pack
 _pack_length = Struct(">i").pack
 
 
-def make_event_key(event: Event) -> int:
-    """What makes it the same event again: a hash of the provider and its event id."""
-    return hash_key(f"{event.kind.provider}\0{event.event_id}".encode("utf-8", "surrogatepass"))
-
-
 def render_row(event: Event, batch_id: int, dimensions: Dimensions) -> bytes:
     """One row, in the order of COLUMNS."""
     occurred_at = (event.occurred_at - EPOCH) // MICROSECOND
-    event_key = make_event_key(event)
+    event_key = make_event_key(event.kind.provider, event.event_id)
     kind = dimensions.kinds.find_key(event.kind)
     mailing = dimensions.mailings.find_key(event.mailing)
     receiver = dimensions.receivers.find_key(event.receiver)
