@@ -20,16 +20,17 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m admin", description="Administers a deployed Mailwake stack.")
     commands = parser.add_subparsers(dest="command", required=True)
-    replay = commands.add_parser("replay", help="load stored batches again")
+    where = argparse.ArgumentParser(add_help=False)
+    where.add_argument("--stack", help="name of the CloudFormation stack")
+    where.add_argument("--region", help="AWS region (default: as your environment says)")
+    replay = commands.add_parser("replay", parents=[where], help="load stored batches again")
     add_replay_arguments(replay)
     replay.add_argument("--bucket", help="raw bucket (default: the stack's)")
     replay.add_argument("--queue-url", help="load queue (default: the stack's)")
     keys = commands.add_parser("api-key", help="make, list or revoke API keys")
-    add_api_key_arguments(keys)
-    keys.add_argument("--table", help="table of API keys (default: the stack's)")
-    for one in (replay, keys):
-        one.add_argument("--stack", help="name of the CloudFormation stack")
-        one.add_argument("--region", help="AWS region (default: as your environment says)")
+    table = argparse.ArgumentParser(add_help=False, parents=[where])
+    table.add_argument("--table", help="table of API keys (default: the stack's)")
+    add_api_key_arguments(keys, table)
     return parser.parse_args(arguments)
 
 

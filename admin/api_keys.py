@@ -57,7 +57,7 @@ def list_api_keys(dynamodb: Any, table: str) -> list[ApiKey]:
 
 
 def revoke_api_key(dynamodb: Any, table: str, *, name_or_key: str) -> list[ApiKey]:
-    """Revokes the keys of that name, or the one key, by itself or the beginning of its hash; gives those revoked now."""
+    """Revokes the keys of that name, or the one key, by itself or by the beginning of its hash; gives them."""
     found = [
         key
         for key in _scan(dynamodb, table)

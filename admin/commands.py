@@ -11,20 +11,26 @@ from admin.replay import replay
 
 def add_replay_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `replay`."""
-    parser.add_argument("--prefix", default="raw/", help="only objects whose key begins so (default: raw/, all of them)")
+    parser.add_argument(
+        "--prefix", default="raw/", help="only objects whose key begins so (default: raw/, all of them)"
+    )
 
 
-def add_api_key_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `api-key`."""
-    actions = parser.add_subparsers(dest="action", required=True)
-    create = actions.add_parser("create", help="make a key; it is printed once and cannot be had again")
+def add_api_key_arguments(
+    parser: argparse.ArgumentParser, *common: argparse.ArgumentParser, required: bool = True
+) -> None:
+    """Arguments of `api-key`; those of `common` may follow each action."""
+    actions = parser.add_subparsers(dest="action", required=required)
+    create = actions.add_parser("create", parents=common, help="make a key; it is printed once and cannot be had again")
     create.add_argument("--name", required=True, help="who or what will use it")
     create.add_argument(
         "--scope", action="append", choices=SCOPES, help=f"what it may do (default: {SCOPES[0]}); may be repeated"
     )
-    actions.add_parser("list", help="show all keys, by name and beginning of their hash")
-    revoke = actions.add_parser("revoke", help="make a key useless")
-    revoke.add_argument("key", metavar="NAME|KEY|HASH", help="its name, the key itself, or 8 or more digits of its hash")
+    actions.add_parser("list", parents=common, help="show all keys, by name and beginning of their hash")
+    revoke = actions.add_parser("revoke", parents=common, help="make a key useless")
+    revoke.add_argument(
+        "key", metavar="NAME|KEY|HASH", help="its name, the key itself, or 8 or more digits of its hash"
+    )
 
 
 def show_replay(s3: Any, sqs: Any, *, bucket: str, queue_url: str, prefix: str) -> int:
@@ -38,7 +44,9 @@ def show_replay(s3: Any, sqs: Any, *, bucket: str, queue_url: str, prefix: str) 
 
     sent = replay(s3, sqs, bucket=bucket, queue_url=queue_url, prefix=prefix, progress=progress)
     took = time.monotonic() - began
-    print(f"{chr(13) if interactive else ''}replay: {sent} objects under {prefix} sent to the load queue in {took:.1f} s")
+    print(
+        f"{chr(13) if interactive else ''}replay: {sent} objects under {prefix} sent to the load queue in {took:.1f} s"
+    )
     return sent
 
 

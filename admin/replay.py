@@ -22,9 +22,7 @@ def list_objects(s3: Any, bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
         yield from page.get("Contents", [])
 
 
-def build_notification(
-    bucket: str, stored: dict[str, Any], *, region: str, event_name: str = REPLAY
-) -> dict[str, Any]:
+def build_notification(bucket: str, stored: dict[str, Any], *, region: str, event_name: str = REPLAY) -> dict[str, Any]:
     """S3's message about one object, as far as it can be known afterwards.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html (keys are form-encoded)
@@ -55,7 +53,7 @@ def build_notification(
 def replay(
     s3: Any, sqs: Any, *, bucket: str, queue_url: str, prefix: str = "raw/", progress: Progress | None = None
 ) -> int:
-    """Sends a message for every object under the prefix; gives their number. Raises ReplayError if SQS refuses one."""
+    """Sends a message for every object under the prefix; gives their number. Raises ReplayError when one is refused."""
     sent = 0
     waiting: list[dict[str, str]] = []
     region = s3.meta.region_name
@@ -82,5 +80,7 @@ def _send(sqs: Any, queue_url: str, entries: list[dict[str, str]]) -> int:
     answer = sqs.send_message_batch(QueueUrl=queue_url, Entries=entries)
     if answer.get("Failed"):
         failed = answer["Failed"][0]
-        raise ReplayError(f"SQS refused {len(answer['Failed'])} of {len(entries)} messages: {failed.get('Message', '')}")
+        raise ReplayError(
+            f"SQS refused {len(answer['Failed'])} of {len(entries)} messages: {failed.get('Message', '')}"
+        )
     return len(entries)

@@ -33,27 +33,37 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local", description="Mailwake's local stack.")
     commands = parser.add_subparsers(dest="command", required=True)
     port = argparse.ArgumentParser(add_help=False)
-    port.add_argument("--port", type=int, default=None, help=f"the gateway's port (default: $PORT, else {DEFAULT_PORT})")
+    port.add_argument(
+        "--port", type=int, default=read_port(), help=f"the gateway's port (default: $PORT, else {DEFAULT_PORT})"
+    )
     commands.add_parser("run", parents=[port], help="start everything and stay; Ctrl-C stops it")
-    commands.add_parser("demo", parents=[port], help="start everything, load sample events, look one recipient up, stop")
+    commands.add_parser(
+        "demo", parents=[port], help="start everything, load sample events, look one recipient up, stop"
+    )
     logs = commands.add_parser("logs", parents=[port], help="show the logs of the functions")
     logs.add_argument("function", nargs="?", help="logical id of one function, or postgres, moto, HttpApi")
     logs.add_argument("-f", "--follow", action="store_true", help="go on as lines come")
     logs.add_argument("-n", "--lines", type=int, default=200, help="how many of the last lines of each (default: 200)")
     commands.add_parser("stop", parents=[port], help="stop a running stack")
-    keys = commands.add_parser("api-key", parents=[port], help="make, list or revoke API keys")
-    add_api_key_arguments(keys)
+    keys = commands.add_parser("api-key", help="make, list or revoke API keys")
+    add_api_key_arguments(keys, port, required=False)
     replay = commands.add_parser("replay", parents=[port], help="load stored batches again")
     add_replay_arguments(replay)
     replay.add_argument("--rebuild", action="store_true", help="empty the database first")
     return parser.parse_args(arguments)
 
 
+def read_port() -> int | None:
+    """The variable PORT; None where it is not set."""
+    text = os.environ.get("PORT", "")
+    if text and not text.isdigit():
+        raise SystemExit(f"PORT must be a number, not {text!r}")
+    return int(text) if text else None
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; gives the exit code."""
     options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
-    if options.port is None and os.environ.get("PORT"):
-        options.port = int(os.environ["PORT"])
     command = {
         "run": run,
         "demo": demo,
@@ -96,7 +106,6 @@ def demo(options: argparse.Namespace) -> int:
         except PortTakenError:
             say_step(f"port {port} is taken, the demonstration takes another one")
             return run_demo(port=0, stopped=stopped)
-    return 130
 
 
 def logs(options: argparse.Namespace) -> int:
@@ -119,13 +128,15 @@ def stop(options: argparse.Namespace) -> int:
 
 def api_key(options: argparse.Namespace) -> int:
     """Makes, lists or revokes keys of a running stack."""
+    if options.action is None:  # `make api-key` alone: a key is what one wants
+        options = parse_arguments(["api-key", "create", "--name", "local"])
     state = find_stack(options.port or None)
     run_api_key(options, make_client("dynamodb", state.cloud_url), state.api_keys_table)
     return 0
 
 
 def replay(options: argparse.Namespace) -> int:
-    """Loads stored batches of a running stack again, into an empty database if wished, and waits until they are loaded."""
+    """Loads stored batches of a running stack again, into an empty database if wished, and waits for it."""
     state = find_stack(options.port or None)
     if options.rebuild:
         with contextlib.closing(psycopg2.connect(state.database_dsn())) as connection:
@@ -153,6 +164,10 @@ def await_load(state: StackState, sqs: object) -> int:
 def describe(stack: Stack) -> str:
     """Where everything is, with a command to try."""
     user, password = stack.webhook_auth
+    happened = "'$(($(date +%s) - 90))'"  # put in by the shell
+    event = (
+        f'{{"type":"delivery","event_id":"1","timestamp":"{happened}","rcpt_to":"ann@example.com","subject":"Hello"}}'
+    )
     return f"""
   webhook  {stack.webhook_url}
            basic auth, user {user}, password {password}
@@ -163,7 +178,7 @@ def describe(stack: Stack) -> str:
 Send an event and look its recipient up:
 
   curl -u {user}:{password} -H 'Content-Type: application/json' {stack.webhook_url} \\
-    -d '[{{"msys":{{"message_event":{{"type":"delivery","event_id":"1","timestamp":"'$(date +%s)'","rcpt_to":"ann@example.com","subject":"Hello"}}}}}}]'
+    -d '[{{"msys":{{"message_event":{event}}}}}]'
   curl -H 'Authorization: {stack.api_key}' '{stack.api_url}/events/message?recipients=ann@example.com'
 
 Ctrl-C stops everything."""

@@ -1,11 +1,12 @@
-"""AWS's part of the stack: the moto process, and in it the bucket, queues, table and secrets that the template declares."""
+"""AWS's part of the stack: the moto process, and in it the buckets, queues, tables and secrets of the template."""
 
+import contextlib
+import http.client
 import json
 import secrets
 import string
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from botocore.config import Config
 
 from local.launching import CREDENTIALS
 from local.processes import ProcessGroup
-from local.template import ACCOUNT_ID, REGION, ResourceLookup, Template
+from local.template import ACCOUNT_ID, REGION, Template
 
 BUCKET = "AWS::S3::Bucket"
 QUEUE = "AWS::SQS::Queue"
@@ -58,9 +59,14 @@ class Cloud:
 
     def set_faults(self, **faults: Any) -> dict[str, Any]:
         """Sets fields of `local.cloud_server.Faults`; gives what they were before."""
-        request = urllib.request.Request(f"{self.url}/_faults", method="PUT", data=json.dumps(faults).encode())
-        with urllib.request.urlopen(request, timeout=10) as response:
-            before: dict[str, Any] = json.load(response)
+        port = int(self.url.rpartition(":")[2])
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+            connection.request("PUT", "/_faults", body=json.dumps(faults).encode())
+            response = connection.getresponse()
+            answer = response.read()
+        if response.status != 200:
+            raise ValueError(answer.decode())
+        before: dict[str, Any] = json.loads(answer)
         return before
 
     def close(self) -> None:
@@ -97,7 +103,7 @@ class Resources:
         self.master_secret_arn = ""
 
     def lookup(self, logical_id: str, attribute: str | None) -> Any:
-        """The physical value of a Ref (attribute None) or a GetAtt. Resources that exist only in AWS give a made-up one."""
+        """The physical value of a Ref (attribute None) or a GetAtt; of what exists only in AWS, a made-up one."""
         resource_type = self._template.resources[logical_id]["Type"] if logical_id in self._template.resources else ""
         name = self.name(logical_id)
         known: dict[tuple[str, str | None], Any] = {
@@ -180,9 +186,7 @@ class Resources:
     def _create_master_secret(self, logical_id: str) -> None:
         """The secret that RDS itself keeps for the master user (ManageMasterUserPassword)."""
         login = {"username": self.resolve(logical_id)["MasterUsername"], "password": secrets.token_urlsafe(24)}
-        made = self._cloud.client("secretsmanager").create_secret(
-            Name="rds!db-local", SecretString=json.dumps(login)
-        )
+        made = self._cloud.client("secretsmanager").create_secret(Name="rds!db-local", SecretString=json.dumps(login))
         self.master_secret_arn = made["ARN"]
 
     def _create_bucket(self, logical_id: str) -> None:

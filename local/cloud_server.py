@@ -1,10 +1,12 @@
 """The process that plays AWS: a moto server with what moto lacks for tests of faults.
 
-Run as `python -m local.cloud_server`. It prints its port on the first line of its output. `PUT /_faults` with a JSON object
-sets `Faults` and answers what they were; everything else is moto. Two things of moto's are changed: deleting a message from a queue is made safe
-against other threads (moto 5.2 replaces the list of messages, and can lose one that arrives meanwhile), and S3's
-notifications can be delayed or repeated, which S3 does too but moto never.
+Run as `python -m local.cloud_server`. It prints its port on the first line of its output. `PUT /_faults` with a JSON
+object sets `Faults` and answers what they were; everything else is moto. Two things of moto's are changed: deleting a
+message from a queue is made safe against other threads (moto 5.2 replaces the list of messages, and can lose one that
+arrives meanwhile), and S3's notifications can be delayed or repeated, which S3 does too but moto never.
 """
+
+# ruff: noqa: SLF001 (changing moto means reaching into it)
 
 import json
 import sys
@@ -45,6 +47,7 @@ class FaultyApplication:
         self._moto = DomainDispatcherApplication(create_backend_app)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answers one request."""
         if environ["PATH_INFO"] == "/_faults":
             return _set_faults(environ, start_response)
         reads = environ["REQUEST_METHOD"] in ("GET", "HEAD")
@@ -83,7 +86,7 @@ def _delete_message(queue: Queue, receipt_handle: str) -> None:
             queue.pending_messages.discard(message)
             queue.deleted_messages.update(handle for handle in message.all_receipt_handles if handle is not None)
     if not found:
-        raise ReceiptHandleIsInvalid()
+        raise ReceiptHandleIsInvalid
 
 
 _send_at_once = moto.s3.notifications._send_sqs_message
@@ -114,9 +117,9 @@ class _RequestHandler(MotoRequestHandler):
 
 def main() -> None:
     """Serves on a free port of 127.0.0.1 until killed."""
-    Queue.delete_message = _delete_message  # type: ignore[method-assign]
+    setattr(Queue, "delete_message", _delete_message)  # noqa: B010 (says that it is meant)
     moto.s3.notifications._send_sqs_message = _send_notification
-    server = make_server("127.0.0.1", 0, FaultyApplication(), threaded=True, request_handler=_RequestHandler)  # type: ignore[arg-type]
+    server = make_server("127.0.0.1", 0, FaultyApplication(), threaded=True, request_handler=_RequestHandler)
     print(server.server_port, flush=True)
     sys.stdout.flush()
     server.serve_forever()

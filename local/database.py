@@ -1,4 +1,4 @@
-"""What the local stack does to the database from outside the functions: emptying it, and counting for the demonstration."""
+"""What the local stack does to the database itself: emptying it, and counting for the demonstration."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -128,7 +128,7 @@ class Steps:
 
 
 def prepare_events(samples: Sequence[dict[str, Any]], *, now: datetime) -> list[dict[str, Any]]:
-    """The samples as events that just happened: each with an event id of its own (where it has one) and its own time."""
+    """The samples as events that just happened: each with its own event id (where it has one) and its own time."""
     start = (now - LIFE).replace(second=0, microsecond=0)
     first_id = int(start.timestamp() * 1_000_000_000)  # of as many digits as SparkPost's, and new with every run
     events = copy.deepcopy(list(samples))

@@ -1,4 +1,4 @@
-"""What CloudFormation does with custom resources, and the Lambda Invoke API that functions of ours call each other by."""
+"""What CloudFormation does with custom resources, and Lambda's Invoke API, by which functions call each other."""
 
 import base64
 import json

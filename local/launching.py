@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.declared import Function
+from local.state import PROJECT
 from local.template import REGION, TemplateError
 from local.workers import Launch
 
@@ -27,6 +28,7 @@ LOCAL_SETTINGS = {"DATABASE_TLS": "disable"}
 RUNTIME_MODULES = (
     "awslambdaric",
     "runtime_client",
+    "simplejson",
     "snapshot_restore_py",
     "boto3",
     "botocore",
@@ -47,9 +49,7 @@ class Endpoints:
     lambda_api: str
 
 
-def build_launch(
-    function: Function, *, endpoints: Endpoints, logs: Path, source: Path | None, runtime: Path
-) -> Launch:
+def build_launch(function: Function, *, endpoints: Endpoints, logs: Path, source: Path | None, runtime: Path) -> Launch:
     """The launch of one function.
 
     `source`: the folder that functions run from in the work tree; None runs what `sam build` made, where only the
@@ -75,7 +75,7 @@ def build_launch(
 def build_environment(
     function: Function, *, endpoints: Endpoints, task_root: Path, path: Iterable[str]
 ) -> dict[str, str]:
-    """All environment variables of a function's process but AWS_LAMBDA_RUNTIME_API, which each worker gets its own of."""
+    """All environment variables of a function's process but AWS_LAMBDA_RUNTIME_API, which differs for each worker."""
     overrides = {name: value for name, value in LOCAL_SETTINGS.items() if name in function.environment}
     lambda_own = {
         "_HANDLER": function.handler,
@@ -125,3 +125,13 @@ def make_runtime_folder(folder: Path) -> Path:
         if not link.exists():
             link.symlink_to(source)
     return folder
+
+
+def build_helper_environment() -> dict[str, str]:
+    """For our own helper processes: nothing of AWS, so that nothing can reach a real account."""
+    return {
+        "PATH": os.defpath,
+        "PYTHONPATH": os.pathsep.join([str(PROJECT), *filter(None, sys.path)]),
+        "AWS_DEFAULT_REGION": REGION,
+        **CREDENTIALS,
+    }

@@ -72,7 +72,7 @@ def build_event(request: Request, route: Route, path_parameters: Mapping[str, st
 
 
 def _join_headers(request: Request) -> dict[str, str]:
-    """Lower-case names; a header that was sent several times is joined with commas; cookies have a place of their own."""
+    """Lower-case names; a header that was sent several times is joined with commas; cookies are kept elsewhere."""
     headers = _join_pairs((name.lower(), value) for name, value in request.headers.items() if name.lower() != "cookie")
     headers.setdefault("x-forwarded-for", request.client)
     headers.setdefault("x-forwarded-proto", "http")

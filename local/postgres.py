@@ -14,6 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg2
@@ -47,7 +48,10 @@ class PostgresError(Exception):
 class Postgres:
     """One cluster of its own."""
 
-    def __init__(self, processes: ProcessGroup, *, directory: Path, log: Path) -> None:
+    def __init__(self, processes: ProcessGroup, *, directory: Path, log: Path, settings: Mapping[str, str]) -> None:
+        """`settings` are those of the template's parameter group; RDS's own (rds.…) mean nothing here."""
+        known = {name: str(value) for name, value in settings.items() if not name.startswith("rds.")}
+        self._settings = {**known, **SETTINGS}
         self._processes = processes
         self._log = log
         self._user = _unprivileged_user()
@@ -81,7 +85,9 @@ class Postgres:
                 cursor.execute("CREATE ROLE rds_iam NOLOGIN")
                 name = sql.Identifier(master)
                 cursor.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEROLE CREATEDB").format(name))
-                cursor.execute(sql.SQL("GRANT pg_monitor, pg_signal_backend, rds_iam TO {} WITH ADMIN OPTION").format(name))
+                cursor.execute(
+                    sql.SQL("GRANT pg_monitor, pg_signal_backend, rds_iam TO {} WITH ADMIN OPTION").format(name)
+                )
                 cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(database), name))
 
     def start(self) -> None:
@@ -123,7 +129,7 @@ class Postgres:
         return f"host=127.0.0.1 port={self.port} user={user} dbname={database} connect_timeout=5"
 
     def _spawn(self, port: int) -> subprocess.Popen[bytes]:
-        settings = {**SETTINGS, "port": str(port)}
+        settings = {**self._settings, "port": str(port)}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return self._processes.start(
             [str(self._binaries / "postgres"), "-D", str(self._data), *options],

@@ -1,7 +1,7 @@
 """An event source mapping: takes messages off a queue, invokes a function with them, and deletes those that succeeded.
 
-A message that is not deleted comes back after the queue's visibility timeout, and moves to the dead-letter queue once it
-has been received as often as the redrive policy says: SQS (moto) does both by itself.
+A message that is not deleted comes back after the queue's visibility timeout, and moves to the dead-letter queue once
+it has been received as often as the redrive policy says: SQS (moto) does both by itself.
 """
 
 import contextlib
@@ -42,7 +42,7 @@ class QueuePoller:
         self._thread.start()
 
     def pause(self) -> None:
-        """Takes no more messages until `resume`; what is under way goes on. A receive may still be open for a second."""
+        """Takes no more messages until `resume`; what is under way goes on."""
         self._running.clear()
 
     def resume(self) -> None:

@@ -1,7 +1,7 @@
 """The whole stack in one object: starts everything that template.yaml declares, and stops it without a trace.
 
-    with Stack() as stack:
-        requests.post(stack.webhook_url, auth=stack.webhook_auth, …)
+Tests and benchmarks use it as `with Stack() as stack: …` with `stack.webhook_url`, `stack.webhook_auth`,
+`stack.api_url`, `stack.api_key` and `stack.database_dsn()`.
 """
 
 import contextlib
@@ -9,25 +9,26 @@ import json
 import os
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import psutil
+
 from admin.api_keys import create_api_key
 from local import declared
 from local.cloud import Cloud, Resources
 from local.deploying import ControlServer
 from local.gateway import Gateway
-from local.launching import CREDENTIALS, Endpoints, build_launch, make_runtime_folder
+from local.launching import Endpoints, build_helper_environment, build_launch, make_runtime_folder
 from local.postgres import SUPERUSER, Postgres
 from local.processes import ProcessGroup
 from local.queues import QueuePoller
 from local.schedules import Clock
-from local.state import PROJECT, STATE_ROOT, StackState, read_state
-from local.template import REGION, Template, TemplateError, load_template
+from local.state import PROJECT, STATE_ROOT, StackState, explain_port
+from local.template import Template, TemplateError, load_template
 from local.waiting import count_messages
 from local.workers import FunctionPool, Result
 
@@ -99,22 +100,32 @@ class Stack:
 
     @property
     def port(self) -> int:
+        """The gateway's port."""
         return self.gateway.server.port
 
     @property
     def url(self) -> str:
+        """The gateway's URL."""
         return self.gateway.server.url
 
     @property
+    def cloud_port(self) -> int:
+        """The moto server's port."""
+        return int(self.cloud.url.rpartition(":")[2])
+
+    @property
     def webhook_url(self) -> str:
+        """Where SparkPost's batches are posted."""
         return f"{self.url}/webhooks/sparkpost"
 
     @property
     def webhook_auth(self) -> tuple[str, str]:
+        """User and password for the webhook."""
         return WEBHOOK_USER, self.webhook_password
 
     @property
     def api_url(self) -> str:
+        """Base of the API."""
         return f"{self.url}/api/v1"
 
     def client(self, service: str) -> Any:
@@ -144,7 +155,7 @@ class Stack:
         self.processes = ProcessGroup()
         self._closing.callback(self.processes.close)
         self._say("starting Postgres and a moto server")
-        self.cloud = Cloud(self.processes, log=self._logs / "moto.log", environment=_child_environment())
+        self.cloud = Cloud(self.processes, log=self._logs / "moto.log", environment=build_helper_environment())
         self._closing.callback(self.cloud.close)
         self._start_postgres()  # while the moto server imports its modules
         self.cloud.await_start()
@@ -162,7 +173,7 @@ class Stack:
         try:
             self.gateway = Gateway(self._pool, port=self._wanted_port)
         except OSError as error:
-            raise PortTakenError(_explain_port(self._wanted_port)) from error
+            raise PortTakenError(explain_port(self._wanted_port)) from error
         self._closing.callback(self.gateway.close)
         self.directory = self._directory or STATE_ROOT / str(self.gateway.server.port)
         self._logs = self.directory / "logs"
@@ -177,7 +188,12 @@ class Stack:
             raise TemplateError(f"the local stack has one Postgres, the template {len(instances)} database instances")
         properties = self.template.properties(instances[0])
         self.database = str(properties["DBName"])
-        self.postgres = Postgres(self.processes, directory=self.directory, log=self._logs / "postgres.log")
+        settings: dict[str, str] = {}
+        for group in self.template.of_type("AWS::RDS::DBParameterGroup"):
+            settings |= self.template.properties(group).get("Parameters") or {}
+        self.postgres = Postgres(
+            self.processes, directory=self.directory, log=self._logs / "postgres.log", settings=settings
+        )
         self._closing.callback(self.postgres.close)
         self.postgres.initialise(master=str(properties["MasterUsername"]), database=self.database)
 
@@ -192,9 +208,7 @@ class Stack:
         if self._source is None:
             make_runtime_folder(runtime)
         for logical_id, function in functions.items():
-            launch = build_launch(
-                function, endpoints=endpoints, logs=self._logs, source=self._source, runtime=runtime
-            )
+            launch = build_launch(function, endpoints=endpoints, logs=self._logs, source=self._source, runtime=runtime)
             limit = min(limits.get(logical_id, HTTP_WORKERS), function.reserved_concurrency or MOST_WORKERS)
             pool = FunctionPool(function, launch, self.processes, limit=limit)
             self._closing.callback(pool.close)
@@ -219,9 +233,7 @@ class Stack:
         for consumer in consumers:
             queue = consumer.queue_arn.rpartition(":")[2]
             queue_url = self.client("sqs").get_queue_url(QueueName=queue)["QueueUrl"]
-            poller = QueuePoller(
-                consumer, self.pools[consumer.function], sqs=self.client("sqs"), queue_url=queue_url
-            )
+            poller = QueuePoller(consumer, self.pools[consumer.function], sqs=self.client("sqs"), queue_url=queue_url)
             poller.start()
             self.pollers[consumer.function] = poller
             self._closing.callback(poller.stop)
@@ -244,6 +256,7 @@ class Stack:
     def _write_state(self) -> None:
         StackState(
             pid=os.getpid(),
+            started_at=psutil.Process().create_time(),
             port=self.port,
             webhook_url=self.webhook_url,
             webhook_user=WEBHOOK_USER,
@@ -295,28 +308,3 @@ class Stack:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{logical_id} still has messages after {patience:.0f} s")
             time.sleep(0.05)
-
-
-def _child_environment() -> dict[str, str]:
-    """For our own helper processes: nothing of AWS, so that nothing can reach a real account."""
-    return {
-        "PATH": os.defpath,
-        "PYTHONPATH": os.pathsep.join([str(PROJECT), *filter(None, sys.path)]),
-        "AWS_DEFAULT_REGION": REGION,
-        **CREDENTIALS,
-    }
-
-
-def _explain_port(port: int) -> str:
-    """Why a port cannot be had, and what to do."""
-    other = read_state(STATE_ROOT / str(port))
-    if other is not None:
-        return (
-            f"port {port} is taken: a local stack already runs there (process {other.pid}).\n"
-            f"Stop it with `.venv/bin/python -m local stop --port {port}`, or start another beside it: "
-            f"`make run PORT={port + 1}` (PORT=0 takes any free port)."
-        )
-    return (
-        f"port {port} is taken by another program.\n"
-        f"Choose another one: `make run PORT={port + 1}` (PORT=0 takes any free port)."
-    )

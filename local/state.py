@@ -1,11 +1,12 @@
 """The folder of a stack, .local/<port>/: its description (stack.json), and the logs of its functions and servers."""
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import psutil
 
 PROJECT = Path(__file__).resolve().parent.parent
 STATE_ROOT = PROJECT / ".local"
@@ -21,6 +22,7 @@ class StackState:
     """What other processes need to know of a running stack."""
 
     pid: int  # of the orchestrator
+    started_at: float  # when that process began, as psutil tells it
     port: int
     webhook_url: str
     webhook_user: str
@@ -36,7 +38,7 @@ class StackState:
 
     def database_dsn(self) -> str:
         """A connection string for the database, as its superuser."""
-        return f"host=127.0.0.1 port={self.postgres_port} user=postgres dbname={self.database} connect_timeout=5"
+        return f"host=127.0.0.1 port={self.postgres_port} user=postgres dbname={self.database}"
 
     def write(self, folder: Path) -> None:
         """Writes stack.json, for its owner only: it holds the stack's passwords."""
@@ -51,18 +53,18 @@ def read_state(folder: Path) -> StackState | None:
         state = StackState(**json.loads((folder / "stack.json").read_text()))
     except (OSError, ValueError, TypeError):
         return None
-    return state if is_running(state.pid) else None
+    return state if is_running(state.pid, state.started_at) else None
 
 
-def is_running(pid: int) -> bool:
-    """Whether a process runs."""
+def is_running(pid: int, started_at: float | None = None) -> bool:
+    """Whether a process runs; with `started_at` (of psutil) whether it is still that one, not another with its id."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        process = psutil.Process(pid)
+        if started_at is not None and abs(process.create_time() - started_at) > 1:
+            return False
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:
-        return True
-    return True
 
 
 def find_stack(port: int | None) -> StackState:
@@ -97,3 +99,18 @@ def await_end(pid: int, patience: float) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def explain_port(port: int) -> str:
+    """Why a port cannot be had, and what to do."""
+    other = read_state(STATE_ROOT / str(port))
+    if other is not None:
+        return (
+            f"port {port} is taken: a local stack already runs there (process {other.pid}).\n"
+            f"Stop it with `.venv/bin/python -m local stop --port {port}`, or start another beside it: "
+            f"`make run PORT={port + 1}` (PORT=0 takes any free port)."
+        )
+    return (
+        f"port {port} is taken by another program.\n"
+        f"Choose another one: `make run PORT={port + 1}` (PORT=0 takes any free port)."
+    )

@@ -13,18 +13,10 @@ from typing import Any
 
 import yaml
 
+from local.merging import merge_globals
+
 ACCOUNT_ID = "123456789012"
 REGION = "us-east-1"
-
-# The sections of Globals, and the resource type that each is merged into.
-GLOBAL_SECTIONS = {
-    "Function": "AWS::Serverless::Function",
-    "HttpApi": "AWS::Serverless::HttpApi",
-    "Api": "AWS::Serverless::Api",
-    "SimpleTable": "AWS::Serverless::SimpleTable",
-    "StateMachine": "AWS::Serverless::StateMachine",
-    "LayerVersion": "AWS::Serverless::LayerVersion",
-}
 
 # (logical id, attribute or None for Ref) → the physical value.
 ResourceLookup = Callable[[str, str | None], Any]
@@ -129,7 +121,7 @@ def load_template(
     for logical_id, resource in document["Resources"].items():
         condition = resource.get("Condition")
         if condition is None or template.conditions[condition]:
-            template.resources[logical_id] = _with_globals(resource, document.get("Globals") or {})
+            template.resources[logical_id] = merge_globals(resource, document.get("Globals") or {})
     for dotted, value in (overrides or {}).items():
         _override(template, dotted, value)
     return template
@@ -147,35 +139,6 @@ def _evaluate_condition(template: Template, name: str) -> bool:
         raise TemplateError(f"condition {name} refers to {logical_id}, which is no parameter")
 
     return bool(template.resolve(template.document["Conditions"][name], refuse))
-
-
-def _with_globals(resource: dict[str, Any], sections: Mapping[str, Any]) -> dict[str, Any]:
-    for section, resource_type in GLOBAL_SECTIONS.items():
-        if resource["Type"] == resource_type and section in sections:
-            merged = _merge_global(sections[section], resource.get("Properties") or {})
-            return {**resource, "Properties": merged}
-    return resource
-
-
-def _merge_global(general: Any, own: Any) -> Any:
-    """SAM's rule: maps are merged key by key, lists are joined, of anything else the resource's own value counts."""
-    if isinstance(general, dict) and isinstance(own, dict):
-        if _is_intrinsic(general) or _is_intrinsic(own):
-            return own
-        keys = [*general, *(key for key in own if key not in general)]
-        return {
-            key: _merge_global(general[key], own[key])
-            if key in general and key in own
-            else own.get(key, general.get(key))
-            for key in keys
-        }
-    if isinstance(general, list) and isinstance(own, list):
-        return [*general, *own]
-    return own
-
-
-def _is_intrinsic(value: dict[str, Any]) -> bool:
-    return len(value) == 1 and next(iter(value)).startswith(("Fn::", "Ref"))
 
 
 def _override(template: Template, dotted: str, value: Any) -> None:
@@ -270,7 +233,7 @@ class _Resolver:
 
     def _fn_equals(self, argument: Any) -> bool:
         left, right = (_as_text(self.resolve(side)) for side in argument)
-        return left == right
+        return bool(left == right)
 
     def _fn_not(self, argument: Any) -> bool:
         return not self._condition(argument[0])

@@ -1,11 +1,12 @@
 """A small HTTP/1.1 server with keep-alive, for the gateway, the Lambda APIs and custom resources' answers."""
 
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from email.message import Message
 from http import HTTPStatus
-from http.client import HTTPMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -16,7 +17,7 @@ class Request:
 
     method: str
     target: str
-    headers: HTTPMessage
+    headers: Message
     body: bytes
     client: str  # the sender's IP address
     protocol: str  # "HTTP/1.1"
@@ -45,6 +46,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: "WebServer"
 
     def handle_one_request(self) -> None:
+        """Reads one request and answers it; the connection stays open for the next."""
         self.raw_requestline = self._read_request_line()
         if not self.raw_requestline:
             self.close_connection = True
@@ -117,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
         except (ConnectionError, TimeoutError):
             self.close_connection = True
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class's name)
         """Nothing: whoever answers keeps a log of their own."""
 
 
@@ -148,10 +150,12 @@ class WebServer(ThreadingHTTPServer):
 
     @property
     def port(self) -> int:
+        """The port that it is bound to."""
         return int(self.server_address[1])
 
     @property
     def url(self) -> str:
+        """Its base URL."""
         return f"http://127.0.0.1:{self.port}"
 
     def start(self, name: str) -> None:
@@ -172,6 +176,7 @@ class WebServer(ThreadingHTTPServer):
                 continue  # closed by the other side already
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serves one connection, which `stop` can drop."""
         self._connections.add(request)
         try:
             super().process_request_thread(request, client_address)
@@ -180,7 +185,5 @@ class WebServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A connection that broke is no error of ours; anything else is shown by the base class."""
-        import sys
-
         if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
             super().handle_error(request, client_address)

@@ -2,7 +2,7 @@
 
 A `Worker` is one execution environment: a process `python -m awslambdaric <handler>` and the Runtime API server that it
 alone talks to (https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html). A `FunctionPool` holds a function's
-workers and hands them invocations, as Lambda does: a crash fails the invocation and costs the worker, a timeout kills it.
+workers and hands them invocations, as Lambda does: a crash fails the invocation, a timeout kills the worker.
 """
 
 import json

@@ -20,7 +20,7 @@ from local.template import REGION
 _numbers = itertools.count(int(time.time() * 1_000_000))
 
 
-def make_event(recipient: str, *, kind: str = "delivery", age: int = 60, **fields: Any) -> dict[str, Any]:
+def make_event(recipient: str, *, kind: str = "delivery", age: int = 120, **fields: Any) -> dict[str, Any]:
     """One message event of SparkPost's, `age` seconds old, with an id of its own."""
     own = {
         "type": kind,
