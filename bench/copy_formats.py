@@ -15,7 +15,7 @@ import psutil
 import psycopg2
 
 from bench.layout_parts import Event, compact, escape, hash_content, instant
-from bench.layout_star import Star
+from bench.layout_star import Star, Variant
 from bench.layouts import read_events
 from bench.postgres import run_postgres
 from bench.traffic import batches
@@ -73,11 +73,19 @@ def make_rows(events: list[Event], batch: int, star: Star) -> list[Row]:
     rows: list[Row] = []
     for event in events:
         message = event.get("message_id")
-        rows.append((
-            int(event["timestamp"]), int(event["event_id"]), hash_content(event.get("subject", "")), batch, event["rcpt_to"],
-            None if message is None else bytes.fromhex(message), compact(event["rcpt_meta"]), event.get("raw_reason"),
-            star.codec.compress(star.residue(event).encode()),
-        ))  # fmt: skip
+        rows.append(
+            (
+                int(event["timestamp"]),
+                int(event["event_id"]),
+                hash_content(event.get("subject", "")),
+                batch,
+                event["rcpt_to"],
+                None if message is None else bytes.fromhex(message),
+                compact(event["rcpt_meta"]),
+                event.get("raw_reason"),
+                star.codec.compress(star.residue(event).encode()),
+            )
+        )
     return rows
 
 
@@ -86,12 +94,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.copy_formats", description=__doc__)
     parser.add_argument("--events", type=int, default=200_000)
     options = parser.parse_args()
-    star = Star("g", "", packed=True, derived=True)
+    star = Star("g", "", Variant(packed=True, derived=True))
     star.train([e for v in TRAINING_VOCABULARIES for batch in read_events(batches(2_000, 7, v)) for e in batch])
     all_rows = [make_rows(events, i, star) for i, events in enumerate(read_events(batches(options.events)))]
     formats: list[tuple[str, Callable[[list[Row]], bytes], str]] = [
-        ("text", render_text, ""), ("binary", render_binary, " WITH (FORMAT binary)"),
-    ]  # fmt: skip
+        ("text", render_text, ""),
+        ("binary", render_binary, " WITH (FORMAT binary)"),
+    ]
     with run_postgres() as dsn:
         for indexes in ("", INDEXES):
             for name, render, clause in formats * 2:
@@ -109,9 +118,12 @@ def main() -> None:
                 after = server.cpu_times()
                 serving = after.user + after.system - before.user - before.system
                 sent = time.process_time() - at - rendering
-                print(f"{name:7} {'indexed' if indexes else 'bare':8} render {rendering / options.events * 1e6:5.2f} us  "
-                      f"send {sent / options.events * 1e6:5.2f} us  server {serving / options.events * 1e6:5.2f} us  "
-                      f"{sum(map(len, bodies)) / options.events:6.1f} bytes an event on the wire", flush=True)  # fmt: skip
+                print(
+                    f"{name:7} {'indexed' if indexes else 'bare':8} render {rendering / options.events * 1e6:5.2f} us  "
+                    f"send {sent / options.events * 1e6:5.2f} us  server {serving / options.events * 1e6:5.2f} us  "
+                    f"{sum(map(len, bodies)) / options.events:6.1f} bytes an event on the wire",
+                    flush=True,
+                )
                 connection.close()
 
 

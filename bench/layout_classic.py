@@ -9,12 +9,24 @@ from bench.layout_parts import Event, Layout, array, compact, copy_text, escape,
 KINDS: dict[str, int] = {}
 # provider field → column; text unless told otherwise
 TEXTS = {
-    "rcpt_to": "recipient", "message_id": "message_id", "transmission_id": "transmission_id", "campaign_id": "campaign",
-    "template_id": "template", "template_version": "template_version", "subject": "subject", "friendly_from": "sender",
-    "subaccount_id": "subaccount", "ip_pool": "ip_pool", "mailbox_provider": "mailbox_provider",
-    "mailbox_provider_region": "mailbox_provider_region", "recipient_domain": "recipient_domain", "ab_test_id": "ab_test",
-    "ab_test_version": "ab_test_version", "reason": "reason", "target_link_url": "url",
-}  # fmt: skip
+    "rcpt_to": "recipient",
+    "message_id": "message_id",
+    "transmission_id": "transmission_id",
+    "campaign_id": "campaign",
+    "template_id": "template",
+    "template_version": "template_version",
+    "subject": "subject",
+    "friendly_from": "sender",
+    "subaccount_id": "subaccount",
+    "ip_pool": "ip_pool",
+    "mailbox_provider": "mailbox_provider",
+    "mailbox_provider_region": "mailbox_provider_region",
+    "recipient_domain": "recipient_domain",
+    "ab_test_id": "ab_test",
+    "ab_test_version": "ab_test_version",
+    "reason": "reason",
+    "target_link_url": "url",
+}
 NUMBERS = {"bounce_class": "bounce_class"}
 ADDRESSES = {"sending_ip": "sending_ip", "ip_address": "ip_address"}
 TAKEN = frozenset([*TEXTS, *NUMBERS, *ADDRESSES, "type", "timestamp", "rcpt_meta", "rcpt_tags"])
@@ -32,13 +44,22 @@ class Classic(Layout):
 
     def schema(self) -> str:
         """The table with its partitions' indexes."""
-        columns = ", ".join([
-            "occurred_at timestamptz not null", "received_at timestamptz not null", "loaded_at timestamptz not null default now()",
-            "event_key uuid not null", "batch_id int not null", "kind smallint not null",
-            *(f"{c} smallint" for c in NUMBERS.values()), *(f"{c} inet" for c in ADDRESSES.values()),
-            *(f"{c} text" for c in TEXTS.values()), "tags text[]", "metadata jsonb",
-            f"detail {'bytea' if self.compressed else 'jsonb'}",
-        ])  # fmt: skip
+        columns = ", ".join(
+            [
+                "occurred_at timestamptz not null",
+                "received_at timestamptz not null",
+                "loaded_at timestamptz not null default now()",
+                "event_key uuid not null",
+                "batch_id int not null",
+                "kind smallint not null",
+                *(f"{c} smallint" for c in NUMBERS.values()),
+                *(f"{c} inet" for c in ADDRESSES.values()),
+                *(f"{c} text" for c in TEXTS.values()),
+                "tags text[]",
+                "metadata jsonb",
+                f"detail {'bytea' if self.compressed else 'jsonb'}",
+            ]
+        )
         return f"""
         CREATE TABLE events ({columns}) PARTITION BY RANGE (occurred_at);
         CREATE INDEX recipient ON events (recipient, occurred_at);
@@ -58,11 +79,21 @@ class Classic(Layout):
         for event in events:
             at = instant(event["timestamp"])
             residue = self.residue(event)
-            lines.append("\t".join([
-                at, at, hashlib.blake2b(b"sparkpost:" + event["event_id"].encode(), digest_size=16).hexdigest(), str(batch),
-                str(KINDS.setdefault(event["type"], len(KINDS))),
-                *(event.get(k, "\\N") for k in NUMBERS), *(event.get(k, "\\N") for k in ADDRESSES),
-                *(copy_text(event.get(k)) for k in TEXTS), array(event["rcpt_tags"]), json_column(event["rcpt_meta"]),
-                "\\\\x" + self.codec.compress(residue.encode()).hex() if self.compressed else escape(residue),
-            ]))  # fmt: skip
+            lines.append(
+                "\t".join(
+                    [
+                        at,
+                        at,
+                        hashlib.blake2b(b"sparkpost:" + event["event_id"].encode(), digest_size=16).hexdigest(),
+                        str(batch),
+                        str(KINDS.setdefault(event["type"], len(KINDS))),
+                        *(event.get(k, "\\N") for k in NUMBERS),
+                        *(event.get(k, "\\N") for k in ADDRESSES),
+                        *(copy_text(event.get(k)) for k in TEXTS),
+                        array(event["rcpt_tags"]),
+                        json_column(event["rcpt_meta"]),
+                        "\\\\x" + self.codec.compress(residue.encode()).hex() if self.compressed else escape(residue),
+                    ]
+                )
+            )
         return ("\n".join(lines) + "\n").encode()

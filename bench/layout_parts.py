@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import zstandard
 
 Event = dict[str, Any]
+Row = tuple[Any, ...]
+Samples = list[bytes | bytearray | memoryview[int]]  # what zstandard asks for
 compact = JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
@@ -62,7 +64,7 @@ class Codec(Protocol):
 class Zstd:
     """zstd with a trained dictionary; `bare` leaves out magic number, content size and dictionary id."""
 
-    def __init__(self, samples: list[bytes], *, size: int = 32_768, level: int = 3, bare: bool = True) -> None:
+    def __init__(self, samples: Samples, *, size: int = 32_768, level: int = 3, bare: bool = True) -> None:
         trained = zstandard.train_dictionary(size, samples, level=level).as_bytes()
         options: dict[str, Any] = {}
         if bare:
@@ -76,7 +78,7 @@ class Zstd:
 class Zlib:
     """Raw deflate with a preset dictionary: the end of a zstd dictionary, which is the most common content."""
 
-    def __init__(self, samples: list[bytes], *, size: int = 32_768) -> None:
+    def __init__(self, samples: Samples, *, size: int = 32_768) -> None:
         trained = zstandard.train_dictionary(size, samples, level=3).as_bytes()
         self._base = zlib.compressobj(6, zlib.DEFLATED, -15, 9, zdict=trained[-32_768:])
 
@@ -91,6 +93,7 @@ class Layout:
 
     name = ""
     note = ""
+    joined = "events"  # what a query by recipient reads
     codec: Codec
 
     def residue(self, event: Event) -> str:
@@ -99,7 +102,8 @@ class Layout:
 
     def train(self, samples: list[Event]) -> None:
         """Make the codec from sample events."""
-        self.codec = Zstd([self.residue(event).encode() for event in samples])
+        residues: Samples = [self.residue(event).encode() for event in samples]
+        self.codec = Zstd(residues)
 
     def schema(self) -> str:
         """DDL: the table `events`, partitioned by occurred_at, its indexes and dimensions."""
@@ -113,6 +117,6 @@ class Layout:
         """Rows in COPY's text format."""
         raise NotImplementedError
 
-    def take_new_rows(self) -> dict[str, list[tuple[object, ...]]]:
+    def take_new_rows(self) -> dict[str, list[Row]]:
         """Dimension rows that were not handed out before, by table."""
         return {}

@@ -1,13 +1,16 @@
-"""Layout c and its variants: narrow rows whose shared parts live in dimension tables, keyed by a hash of their content."""
+"""Layout c and its variants: narrow rows, with what they share in dimension tables under a hash of its content."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from bench.layout_parts import (
     Event,
     Layout,
+    Row,
+    Samples,
     Zlib,
     Zstd,
     compact,
@@ -18,214 +21,220 @@ from bench.layout_parts import (
     json_column,
 )
 
-MAILING = ("campaign_id", "template_id", "subject", "friendly_from", "subaccount_id", "ip_pool", "sending_ip", "ab_test_id",
-           "ab_test_version")  # fmt: skip
-SHARED = ("customer_id", "template_version", "msg_from", "open_tracking", "click_tracking", "initial_pixel", "amp_enabled",
-          "transactional")  # fmt: skip
 SENDER = ("friendly_from", "subaccount_id", "ip_pool", "sending_ip")
-SNOW = ("campaign_id", "template_id", "subject", "ab_test_id", "ab_test_version", "template_version")
-SNOW_SHARED = tuple(name for name in SHARED if name != "template_version")
+CAMPAIGN = ("campaign_id", "template_id", "subject", "ab_test_id", "ab_test_version", "template_version")
+FLAGS = ("customer_id", "msg_from", "open_tracking", "click_tracking", "initial_pixel", "amp_enabled", "transactional")
 RECEIVER = ("recipient_domain", "routing_domain", "mailbox_provider", "mailbox_provider_region")
-COLUMNS = frozenset([*MAILING, *SHARED, *RECEIVER, "rcpt_tags", "timestamp", "type", "bounce_class", "user_agent",
-                     "user_agent_parsed", "rcpt_to", "message_id", "transmission_id", "rcpt_meta", "raw_reason",
-                     "target_link_url", "ip_address"])  # fmt: skip
-DIMENSIONS = {
-    "kinds": "id smallint primary key, provider text, provider_type text, bounce_class text",
-    "mailings": "id bigint primary key, " + ", ".join(f"{c} text" for c in MAILING) + ", tags text, shared text",
-    "receivers": "id bigint primary key, " + ", ".join(f"{c} text" for c in RECEIVER),
-    "clients": "id bigint primary key, user_agent text, parsed text",
-    "places": "id bigint primary key, geo text",
-    "senders": "id bigint primary key, " + ", ".join(f"{c} text" for c in SENDER) + ", shared text",
-    "people": "id bigint primary key, recipient text",
-}
+RARE = {"raw_reason": "reason", "target_link_url": "url", "ip_address": "ip_address"}
+OTHERS = (
+    "rcpt_tags timestamp type bounce_class user_agent user_agent_parsed rcpt_to message_id transmission_id rcpt_meta"
+)
+TAKEN = frozenset([*SENDER, *CAMPAIGN, *FLAGS, *RECEIVER, *RARE, *OTHERS.split()])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """What a layout does differently from c."""
+
+    packed: bool = False  # the event id is the event key, transmission ids are numbers, message ids bytes
+    derived: bool = False  # the injection time is kept as its distance from the event
+    places: bool = False  # geo_ip is a dimension
+    senders: bool = False  # what the mailings of a sender share is a dimension of mailings
+    people: bool = False  # recipients are a dimension
+    metadata: str = "jsonb"  # its column's type, or `detail`: inside the residue
+    no_nulls: bool = False  # empty values instead of NULL: no bitmap in the row
+    rare: str = "columns"  # reason, url, address: columns, or `detail`
+    values_only: bool = False  # the residue is an array of values behind the number of their keys
+    by_time: bool = False  # index (recipient, occurred_at) instead of (recipient)
+    block: int = 0  # so many events' details share a compressed row
+    message_hash: bool = False  # the message index holds a hash of the id
+    zlib: bool = False  # instead of zstd
+    codec: dict[str, Any] = field(default_factory=dict)  # options of zstd
 
 
 class Star(Layout):
-    """Fixed-width columns first, dimensions by content hash, the rest compressed."""
+    """Fixed-width columns first, dimensions by content, the rest compressed."""
 
-    def __init__(self, name: str, note: str, **options: Any) -> None:
-        self.name, self.note = name, note
-        self.packed = options.pop("packed", False)  # numeric ids as int8, event_key is the id, message id as bytes
-        self.derived = options.pop("derived", False)  # fields that other columns tell are left out of the residue
-        self.places = options.pop("places", False)  # geo_ip is a dimension
-        self.metadata = options.pop("metadata", "jsonb")  # jsonb, text, or detail (inside the residue)
-        self.no_nulls = options.pop("no_nulls", False)  # empty values instead of NULL: no bitmap in the tuple
-        self.rare = options.pop("rare", "columns")  # reason, url, ip: columns or detail
-        self.values_only = options.pop("values_only", False)  # residue is an array of values; keys are a shape
-        self.by_time = options.pop("by_time", False)  # (recipient, occurred_at) instead of (recipient)
-        self.block = options.pop("block", 0)  # details of so many events share a compressed row
-        self.bloom = options.pop("bloom", True)
-        self.codec_options = options.pop("codec", {})
-        self.zlib = options.pop("zlib", False)
-        self.mailing_index = options.pop("mailing_index", True)
-        self.message_hash = options.pop("message_hash", False)
-        self.snow = options.pop("snow", False)  # what all mailings of a sender share is a dimension of mailings
-        self.people = options.pop("people", False)  # recipient is a dimension
-        assert not options, options
+    def __init__(self, name: str, note: str, variant: Variant | None = None) -> None:
+        self.name, self.note, self.variant = name, note, variant or Variant()
         self._seen: set[tuple[str, object]] = set()
-        self._new: dict[str, list[tuple[object, ...]]] = {}
-        self._kinds: dict[tuple[str, str | None], int] = {}
+        self._new: dict[str, list[Row]] = {}
+        self._kinds: dict[Row, int] = {}
         self._shapes: dict[tuple[str, ...], int] = {}
         self._blocks = 0
 
     def train(self, samples: list[Event]) -> None:
-        residues = [self.residue(event).encode() for event in samples]
-        if self.block:
-            residues = [b"\n".join(residues[i : i + self.block]) for i in range(0, len(residues), self.block)]
-        self.codec = Zlib(residues) if self.zlib else Zstd(residues, **self.codec_options)
+        """Make the codec from sample events."""
+        plain = [self.residue(event).encode() for event in samples]
+        size = self.variant.block or 1
+        residues: Samples = [b"\n".join(plain[i : i + size]) for i in range(0, len(plain), size)]
+        self.codec = Zlib(residues) if self.variant.zlib else Zstd(residues, **self.variant.codec)
 
     def residue(self, event: Event) -> str:
-        rest = {key: value for key, value in event.items() if key not in COLUMNS}
-        if rest.get("reason") is not None and rest["reason"] == event.get("raw_reason"):
-            del rest["reason"]
-        if self.rare == "detail":
-            for name in ("raw_reason", "target_link_url", "ip_address"):
-                if name in event:
-                    rest[name] = event[name]
-        if rest.get("raw_rcpt_to") == event.get("rcpt_to"):
+        """What no column and no dimension says, as JSON."""
+        variant = self.variant
+        rest = {key: value for key, value in event.items() if key not in TAKEN}
+        if rest.get("reason") == event.get("raw_reason"):
+            rest.pop("reason", None)
+        if variant.rare == "detail":
+            rest |= {name: event[name] for name in RARE if name in event}
+        if rest["raw_rcpt_to"] == event["rcpt_to"]:
             del rest["raw_rcpt_to"]
-        if self.packed:
+        if variant.packed:
             del rest["event_id"]
-        if self.places:
+        if variant.places:
             rest.pop("geo_ip", None)
-        if self.metadata == "detail":
+        if variant.metadata == "detail":
             rest["rcpt_meta"] = event["rcpt_meta"]
-        if self.derived and "injection_time" in rest:
-            injected = int(datetime.fromisoformat(rest["injection_time"]).timestamp())
-            rest["injection_time"] = int(event["timestamp"]) - injected
-            if not rest["injection_time"]:
-                del rest["injection_time"]
-        if self.values_only:
-            shape = tuple(rest)
-            return compact([self._shapes.setdefault(shape, len(self._shapes)), *rest.values()])
+        if variant.derived and "injection_time" in rest:
+            seconds = int(event["timestamp"]) - int(datetime.fromisoformat(rest.pop("injection_time")).timestamp())
+            if seconds:
+                rest["injection_time"] = seconds
+        if variant.values_only:
+            return compact([self._shapes.setdefault(tuple(rest), len(self._shapes)), *rest.values()])
         return compact(rest)
 
+    def list_columns(self) -> list[tuple[str, str]]:
+        """Name and type of each column, widest alignment first."""
+        variant = self.variant
+        null = " NOT NULL" if variant.no_nulls else ""
+        rows = [(name, "bigint NOT NULL") for name in ("event_key", "mailing", "receiver")]
+        rows.insert(0, ("occurred_at", "timestamptz NOT NULL"))
+        if variant.people:
+            rows.append(("recipient", "bigint NOT NULL"))
+        if variant.packed:
+            rows.append(("transmission", "bigint" + null))
+        rows.append(("client", "bigint" + null))
+        if variant.places:
+            rows.append(("place", "bigint" + null))
+        rows.append(("batch_id", "int NOT NULL"))
+        if variant.block:
+            rows.append(("block", "int NOT NULL"))
+        rows.append(("kind", "smallint NOT NULL"))
+        if not variant.people:
+            rows.append(("recipient", "text" + null))
+        rows += (
+            [("message_id", "bytea" + null)] if variant.packed else [("message_id", "text"), ("transmission", "text")]
+        )
+        if variant.metadata != "detail":
+            rows.append(("metadata", variant.metadata))
+        if variant.rare == "columns":
+            rows += [(name, "text" + null) for name in RARE.values()]
+        if not variant.block:
+            rows.append(("detail", "bytea NOT NULL"))
+        return rows
+
     def schema(self) -> str:
-        null = " not null" if self.no_nulls else ""
-        big = [("occurred_at", "timestamptz not null"), ("event_key", "bigint not null"), ("mailing", "bigint not null"),
-               ("receiver", "bigint not null")]  # fmt: skip
-        if self.packed:
-            big.append(("transmission", "bigint" + null))
-        big.append(("client", "bigint" + null))
-        if self.places:
-            big.append(("place", "bigint" + null))
-        rows = [*big, ("batch_id", "int not null")]
-        if self.block:
-            rows.append(("block", "int not null"))
-        rows += [("kind", "smallint not null"), ("recipient", "text" + null)]
-        if self.people:
-            rows.remove(("recipient", "text" + null))
-            rows.insert(4, ("recipient", "bigint"))
-        rows.append(("message_id", "bytea" + null if self.packed else "text"))
-        if not self.packed:
-            rows.append(("transmission_id", "text"))
-        if self.metadata != "detail":
-            rows.append(("metadata", self.metadata))
-        if self.rare == "columns":
-            rows += [("reason", "text" + null), ("url", "text" + null), ("ip_address", "text" + null)]
-        if not self.block:
-            rows.append(("detail", "bytea not null"))
-        self._columns = ", ".join(name for name, _ in rows)
-        self._names = [name for name, _ in rows]
-        message = "(hashtextextended(encode(message_id, 'hex'), 0))" if self.message_hash else "message_id"
-        ddl = [
-            f"CREATE TABLE events ({', '.join(f'{n} {t}' for n, t in rows)}) PARTITION BY RANGE (occurred_at)",
+        """DDL of the events, their indexes and the dimensions."""
+        variant = self.variant
+        message = "(hashtextextended(encode(message_id, 'hex'), 0))" if variant.message_hash else "message_id"
+        senders = "sender bigint" if variant.senders else ", ".join(f"{c} text" for c in (*SENDER, "flags"))
+        dimensions = {
+            "kinds": "provider text, provider_type text, bounce_class text",
+            "mailings": f"{senders}, {', '.join(f'{c} text' for c in CAMPAIGN)}, tags text",
+            "senders": ", ".join(f"{c} text" for c in (*SENDER, "flags")),
+            "receivers": ", ".join(f"{c} text" for c in RECEIVER),
+            "clients": "user_agent text, parsed text",
+            "places": "geo text",
+            "people": "recipient text",
+            "details": "block bytea",
+            "batches": "object_key text, received_at timestamptz, loaded_at timestamptz",
+        }
+        return ";\n".join([
+            f"CREATE TABLE events ({', '.join(map(' '.join, self.list_columns()))}) PARTITION BY RANGE (occurred_at)",
             "CREATE UNIQUE INDEX event_key ON events (occurred_at, event_key)",
-            f"CREATE INDEX recipient ON events (recipient{', occurred_at' if self.by_time else ''})",
+            f"CREATE INDEX recipient ON events (recipient{', occurred_at' if variant.by_time else ''})",
             f"CREATE INDEX message ON events ({message})",
-            "CREATE TABLE batches (id int primary key, object_key text, received_at timestamptz, loaded_at timestamptz)",
-            *(f"CREATE TABLE {table} ({columns})" for table, columns in DIMENSIONS.items()),
-        ]
-        if self.mailing_index:
-            ddl.append("CREATE INDEX mailing ON events (mailing)")
-        if self.bloom:
-            ddl.append("CREATE INDEX event_bloom ON events USING brin (event_key int8_bloom_ops)")
-        if self.block:
-            ddl.append("CREATE TABLE details (id int primary key, block bytea)")
-        sql = ";\n".join(ddl)
-        if self.snow:
-            sql += ";DROP TABLE mailings; CREATE TABLE mailings (id bigint primary key, sender bigint, "
-            sql += ", ".join(f"{c} text" for c in SNOW) + ", tags text)"
-        return sql
+            "CREATE INDEX mailing ON events (mailing)",
+            "CREATE INDEX event_bloom ON events USING brin (event_key int8_bloom_ops)",
+            *(f"CREATE TABLE {name} (id bigint PRIMARY KEY, {columns})" for name, columns in dimensions.items()),
+        ])  # fmt: skip
 
     def columns(self) -> str:
-        return self._columns
+        """The columns that COPY gets."""
+        return ", ".join(name for name, _ in self.list_columns())
 
-    def _put(self, table: str, key: object, row: tuple[object, ...]) -> None:
+    def put(self, table: str, key: int, *row: object) -> str:
+        """Remember a dimension's row unless it was handed out before; its key."""
         if (table, key) not in self._seen:
             self._seen.add((table, key))
             self._new.setdefault(table, []).append((key, *row))
-
-    def take_new_rows(self) -> dict[str, list[tuple[object, ...]]]:
-        new, self._new = self._new, {}
-        for rows in new.values():
-            rows.sort(key=lambda row: row[0])  # type: ignore[arg-type, return-value]
-        return new
-
-    def _dimension(self, table: str, values: list[str]) -> str:
-        key = hash_content(*values)
-        self._put(table, key, tuple(values))
         return str(key)
 
+    def put_content(self, table: str, *values: str) -> str:
+        """Remember a dimension's row under a hash of its content."""
+        return self.put(table, hash_content(*values), *values)
+
+    def take_new_rows(self) -> dict[str, list[Row]]:
+        """Dimension rows that were not handed out before, by table, in the order of keys."""
+        new, self._new = self._new, {}
+        for rows in new.values():
+            rows.sort()
+        return new
+
+    def put_kind(self, event: Event) -> str:
+        """The kind of an event."""
+        row = ("sparkpost", event["type"], event.get("bounce_class"))
+        return self.put("kinds", self._kinds.setdefault(row, len(self._kinds)), *row)
+
+    def put_mailing(self, event: Event, *, senders: bool) -> str:
+        """The mailing of an event, with its sender beside it or within it."""
+        get = event.get
+        sender = (*(get(name, "") for name in SENDER), compact([get(name) for name in FLAGS]))
+        first = (self.put_content("senders", *sender),) if senders else sender
+        return self.put_content("mailings", *first, *(get(name, "") for name in CAMPAIGN), compact(event["rcpt_tags"]))
+
+    def put_client(self, event: Event) -> str | None:
+        """The user agent of an event."""
+        if "user_agent" not in event:
+            return None
+        return self.put_content("clients", event["user_agent"], compact(event.get("user_agent_parsed")))
+
     def render(self, events: list[Event], batch: int) -> bytes:
-        null = "" if self.no_nulls else "\\N"
-        zero = "0" if self.no_nulls else "\\N"
-        lines, details = [], []
-        for event in events:
-            get = event.get
-            kind_key = (event["type"], get("bounce_class"))
-            kind = self._kinds.setdefault(kind_key, len(self._kinds))
-            self._put("kinds", kind, ("sparkpost", *kind_key))
-            tags = compact(event["rcpt_tags"])
-            if self.snow:
-                shared = compact([get(name) for name in SNOW_SHARED])
-                sender = self._dimension("senders", [*(get(n, "") for n in SENDER), shared])
-                mailing = self._dimension("mailings", [sender, *(get(n, "") for n in SNOW), tags])
-            else:
-                shared = compact([get(name) for name in SHARED])
-                mailing = self._dimension("mailings", [*(get(n, "") for n in MAILING), tags, shared])
-            receiver = self._dimension("receivers", [get(n, "") for n in RECEIVER])
-            client = zero
-            if "user_agent" in event:
-                client = self._dimension("clients", [event["user_agent"], compact(get("user_agent_parsed"))])
-            place = self._dimension("places", [compact(event["geo_ip"])]) if self.places and "geo_ip" in event else zero
-            key = event["event_id"] if self.packed else str(hash_content("sparkpost", event["event_id"]))
-            row = [instant(event["timestamp"]), key, mailing, receiver]
-            if self.people:
-                row.append(self._dimension("people", [event["rcpt_to"]]))
-            if self.packed:
-                row.append(get("transmission_id", zero))
-            row.append(client)
-            if self.places:
-                row.append(place)
-            row.append(str(batch))
-            detail = self.residue(event)
-            if self.block:
-                if len(details) % self.block == 0:
-                    self._blocks += 1
-                row.append(str(self._blocks))
-                details.append((self._blocks, detail))
-            row.append(str(kind))
-            if not self.people:
-                row.append(copy_text(event["rcpt_to"]))
-            message = get("message_id")
-            if self.packed:
-                row.append(null if message is None else "\\\\x" + message)
-            else:
-                row += [copy_text(message), copy_text(get("transmission_id"))]
-            if self.metadata != "detail":
-                row.append(json_column(event["rcpt_meta"]))
-            if self.rare == "columns":
-                row += [
-                    escape(event[n]) if n in event else null for n in ("raw_reason", "target_link_url", "ip_address")
-                ]
-            if not self.block:
-                row.append("\\\\x" + self.codec.compress(detail.encode()).hex())
-            lines.append("\t".join(row))
+        """Rows in COPY's text format."""
+        lines = []
         blocks: dict[int, list[str]] = {}
-        for number, detail in details:
-            blocks.setdefault(number, []).append(detail)
+        for index, event in enumerate(events):
+            values = self._take_columns(event)
+            values["batch_id"] = str(batch)
+            detail = self.residue(event)
+            if self.variant.block:
+                self._blocks += index % self.variant.block == 0
+                blocks.setdefault(self._blocks, []).append(detail)
+                values["block"] = str(self._blocks)
+            else:
+                values["detail"] = "\\\\x" + self.codec.compress(detail.encode()).hex()
+            lines.append("\t".join([values[name] for name, _ in self._listed()]))
         for number, parts in blocks.items():
-            self._put("details", number, (self.codec.compress("\n".join(parts).encode()),))
-        self._put("batches", batch, (f"raw/sparkpost/2026/11/21/12/{batch:032x}", "2026-11-21", "2026-11-21"))
+            self.put("details", number, self.codec.compress("\n".join(parts).encode()))
+        self.put("batches", batch, f"raw/sparkpost/2026/11/21/12/{batch:032x}", "2026-11-21", "2026-11-21")
         return ("\n".join(lines) + "\n").encode()
+
+    def _listed(self) -> list[tuple[str, str]]:
+        if not hasattr(self, "_cached"):
+            self._cached = self.list_columns()
+        return self._cached
+
+    def _take_columns(self, event: Event) -> dict[str, str]:
+        """Each column's text but the detail's, and the dimensions' rows put aside."""
+        variant, get = self.variant, event.get
+        null, zero = ("", "0") if variant.no_nulls else ("\\N", "\\N")
+        message, transmission = get("message_id"), get("transmission_id")
+        values = {
+            "occurred_at": instant(event["timestamp"]),
+            "event_key": event["event_id"] if variant.packed else str(hash_content("sparkpost", event["event_id"])),
+            "mailing": self.put_mailing(event, senders=variant.senders),
+            "receiver": self.put_content("receivers", *(get(name, "") for name in RECEIVER)),
+            "client": self.put_client(event) or zero,
+            "kind": self.put_kind(event),
+            "recipient": self.put_content("people", event["rcpt_to"])
+            if variant.people
+            else copy_text(event["rcpt_to"]),
+            "transmission": transmission or zero,
+            "metadata": json_column(event["rcpt_meta"]),
+            "message_id": null if message is None else "\\\\x" + message if variant.packed else message,
+        }
+        values |= {column: escape(event[name]) if name in event else null for name, column in RARE.items()}
+        if variant.places:
+            values["place"] = self.put_content("places", compact(event["geo_ip"])) if "geo_ip" in event else zero
+        return values

@@ -9,53 +9,57 @@ import json
 import statistics
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import psycopg2
-from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.extras import execute_values
 
 from bench.layout_classic import Classic
+from bench.layout_messages import Messages
 from bench.layout_parts import Event, Layout
-from bench.layout_star import Star
+from bench.layout_star import Star, Variant
 from bench.postgres import run_postgres
 from bench.traffic import batches
 from bench.vocabulary import TRAINING_VOCABULARIES
 
 TRAINING_EVENTS = 6_000  # of each training vocabulary
 PARTITIONS = ("2026-10-01", "2026-11-01", "2026-12-01")
-BEST: dict[str, Any] = {"packed": True, "derived": True}
 
 
 def build_layouts() -> list[Layout]:
-    """All layouts that are compared; each differs from a named one in what its note says."""
-    best = BEST
+    """All layouts that are compared; a note names the layout that it differs from."""
+    best = Variant(packed=True, derived=True)
+    variants: list[tuple[str, str, Variant]] = [
+        ("c", "star schema, 64-bit content hashes, residue zstd", Variant()),
+        ("c-zlib", "c, zlib with a preset dictionary", Variant(zlib=True)),
+        ("c-block", "c, details of 32 events in one compressed row", Variant(block=32)),
+        ("c-time", "c, (recipient, occurred_at)", Variant(by_time=True)),
+        ("c-frame", "c, zstd's ordinary frames", Variant(codec={"bare": False})),
+        ("c-packed", "c, event id is the event key, transmission bigint, message id bytea", Variant(packed=True)),
+        ("g", "c-packed, injection_time as difference", best),
+        ("g-senders", "g, senders are a dimension of mailings", replace(best, senders=True)),
+        ("g-people", "g-senders, recipients are a dimension", replace(best, senders=True, people=True)),
+        ("g-place", "g, geo_ip is a dimension", replace(best, places=True)),
+        ("g-text", "g, metadata as text", replace(best, metadata="text")),
+        ("g-meta", "g, metadata inside the residue", replace(best, metadata="detail")),
+        ("g-rare", "g, reason, url, address inside the residue", replace(best, rare="detail")),
+        ("g-nonull", "g, empty values instead of NULL", replace(best, no_nulls=True)),
+        ("g-values", "g, residue is values only, keys by shape", replace(best, values_only=True)),
+        ("g-hash", "g, message index on a 64-bit hash", replace(best, message_hash=True)),
+        ("g-8k", "g, 8 KB dictionary", replace(best, codec={"size": 8_192})),
+        ("g-64k", "g, 64 KB dictionary", replace(best, codec={"size": 65_536})),
+        ("g-112k", "g, 112 KB dictionary", replace(best, codec={"size": 114_688})),
+        ("g-level9", "g, zstd level 9", replace(best, codec={"level": 9})),
+    ]
     return [
-        Classic("a", "wide row, residue jsonb, indexes (recipient, time) (message) (campaign) unique uuid BRIN", compressed=False),
-        Classic("b", "as a, residue zstd", compressed=True),
-        Star("c", "star schema, 64-bit content hashes, residue zstd"),
-        Star("c-zlib", "c, zlib with preset dictionary", zlib=True),
-        Star("c-block", "c, details of 32 events in one compressed row", block=32),
-        Star("c-time", "c, (recipient, occurred_at)", by_time=True),
-        Star("c-frame", "c, zstd's ordinary frames", codec={"bare": False}),
-        Star("c-packed", "c, event id is event_key, transmission int8, message id bytea", packed=True),
-        Star("g", "c-packed, injection_time as difference", **best),
-        Star("g-snow", "g, sender is a dimension of mailings", **best, snow=True),
-        Star("g-people", "g-snow, recipient a dimension", **best, snow=True, people=True),
-        Star("g-place", "g, geo_ip a dimension", **best, places=True),
-        Star("g-text", "g, metadata as text", **best, metadata="text"),
-        Star("g-meta", "g, metadata inside the residue", **best, metadata="detail"),
-        Star("g-rare", "g, reason, url, ip inside the residue", **best, rare="detail"),
-        Star("g-nonull", "g, empty values instead of NULL", **best, no_nulls=True),
-        Star("g-values", "g, residue is values only, keys by shape", **best, values_only=True),
-        Star("g-hash", "g, message index on a 64-bit hash", **best, message_hash=True),
-        Star("g-8k", "g, 8 KB dictionary", **best, codec={"size": 8_192}),
-        Star("g-64k", "g, 64 KB dictionary", **best, codec={"size": 65_536}),
-        Star("g-112k", "g, 112 KB dictionary", **best, codec={"size": 114_688}),
-        Star("g-level9", "g, level 9", **best, codec={"level": 9}),
-        Star("h", "g, places, values only, no nulls, 64 KB dictionary", **best, places=True, values_only=True, no_nulls=True,
-             codec={"size": 65_536}),
-    ]  # fmt: skip
+        Classic("a", "wide row, residue jsonb, classic indexes", compressed=False),
+        Classic("b", "a, residue zstd", compressed=True),
+        *(Star(name, note, variant) for name, note, variant in variants),
+        Messages("m", "events of a message share a row of messages"),
+    ]
 
 
 def read_events(bodies: Iterable[bytes]) -> Iterator[list[Event]]:
@@ -89,8 +93,8 @@ def measure_sizes(connection: Connection, count: int) -> dict[str, float]:
     cursor.execute("VACUUM (ANALYZE)")
     cursor.execute("""
         SELECT coalesce(parent.relname, 'heap'), sum(pg_relation_size(i.oid)) FROM pg_class i
-        JOIN pg_index x ON x.indexrelid = i.oid JOIN pg_class t ON t.oid = x.indrelid JOIN pg_inherits h ON h.inhrelid = i.oid
-        JOIN pg_class parent ON parent.oid = h.inhparent WHERE t.relname LIKE 'events_p%' GROUP BY 1
+        JOIN pg_index x ON x.indexrelid = i.oid JOIN pg_class t ON t.oid = x.indrelid
+        JOIN pg_inherits h ON h.inhrelid = i.oid JOIN pg_class parent ON parent.oid = h.inhparent WHERE t.relname LIKE 'events_p%' GROUP BY 1
         UNION ALL SELECT 'heap', sum(pg_table_size(oid)) FROM pg_class WHERE relname LIKE 'events_p%' AND relkind = 'r'
         UNION ALL SELECT 'table ' || relname, pg_total_relation_size(oid) FROM pg_class
         WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname NOT LIKE 'events%'""")
@@ -99,13 +103,16 @@ def measure_sizes(connection: Connection, count: int) -> dict[str, float]:
     return sizes
 
 
-def measure_queries(connection: Connection) -> dict[str, float]:
+def measure_queries(connection: Connection, layout: Layout) -> dict[str, float]:
     """Milliseconds (median, warm) for the newest 100 events of typical and of the heaviest recipient."""
     cursor = connection.cursor()
-    cursor.execute("SELECT recipient, count(*) FROM events GROUP BY 1 ORDER BY 2 DESC")
+    cursor.execute("SELECT recipient, count(*) FROM " + layout.joined + " GROUP BY 1 ORDER BY 2 DESC")
     ranked = cursor.fetchall()
-    groups = {"heaviest": [ranked[0][0]] * 40, "100th": [ranked[99][0]] * 40,
-              "typical": [name for name, _ in ranked[len(ranked) // 3 : len(ranked) // 3 + 200]]}  # fmt: skip
+    groups = {
+        "heaviest": [ranked[0][0]] * 40,
+        "100th": [ranked[99][0]] * 40,
+        "typical": [name for name, _ in ranked[len(ranked) // 3 : len(ranked) // 3 + 200]],
+    }
     result = {"heaviest has": float(ranked[0][1]), "100th has": float(ranked[99][1])}
     for name, people in groups.items():
         for bound, label in (("2026-10-01", ""), ("2026-11-10", " 10 days")):
@@ -113,8 +120,10 @@ def measure_queries(connection: Connection) -> dict[str, float]:
             for person in people:
                 at = time.perf_counter()
                 cursor.execute(
-                    "SELECT * FROM events WHERE recipient = %s AND occurred_at >= %s AND occurred_at < '2026-12-01' "
-                    "ORDER BY occurred_at DESC, event_key DESC LIMIT 100", (person, bound))  # fmt: skip
+                    f"SELECT * FROM {layout.joined} WHERE recipient = %s AND occurred_at >= %s "
+                    "AND occurred_at < '2026-12-01' ORDER BY occurred_at DESC, event_key DESC LIMIT 100",
+                    (person, bound),
+                )
                 cursor.fetchall()
                 times.append((time.perf_counter() - at) * 1000)
             result[name + label] = statistics.median(times)
@@ -129,20 +138,27 @@ def run(layout: Layout, samples: list[Event], bodies: Iterable[bytes]) -> dict[s
         connection = psycopg2.connect(dsn)
         cursor = connection.cursor()
         cursor.execute(layout.schema())
-        for begin, end in zip(PARTITIONS, PARTITIONS[1:], strict=False):
-            cursor.execute(f"CREATE TABLE events_p{begin.replace('-', '')} PARTITION OF events "
-                           f"FOR VALUES FROM ('{begin}') TO ('{end}')")  # fmt: skip
+        for begin, end in pairwise(PARTITIONS):
+            cursor.execute(
+                f"CREATE TABLE events_p{begin.replace('-', '')} PARTITION OF events "
+                f"FOR VALUES FROM ('{begin}') TO ('{end}')"
+            )
         cursor.execute("CREATE TABLE events_default PARTITION OF events DEFAULT")
         connection.commit()
         gc.collect()
         count, seconds, client = load(connection, layout, bodies)
         sizes = measure_sizes(connection, count)
-        queries = measure_queries(connection)
+        queries = measure_queries(connection, layout)
         connection.close()
-    return {"layout": layout.name, "note": layout.note, "bytes": round(sum(sizes.values()), 1), "rate": round(count / seconds),
-            "client_us": round(client / count * 1e6, 1),
-            "sizes": {k: round(v, 1) for k, v in sorted(sizes.items(), key=lambda item: -item[1])},
-            "queries_ms": {k: round(v, 2) for k, v in queries.items()}}  # fmt: skip
+    return {
+        "layout": layout.name,
+        "note": layout.note,
+        "bytes": round(sum(sizes.values()), 1),
+        "rate": round(count / seconds),
+        "client_us": round(client / count * 1e6, 1),
+        "sizes": {k: round(v, 1) for k, v in sorted(sizes.items(), key=lambda item: -item[1])},
+        "queries_ms": {k: round(v, 2) for k, v in queries.items()},
+    }
 
 
 def main() -> None:
