@@ -64,18 +64,12 @@ check-types: $(STAMP)
 check-template: $(STAMP)
 	$(PY) -m pytest tests/template
 
+# This machine's last: a whole-stack test runs what is left in .aws-sam/build.
 check-build: $(STAMP)
 	@$(MAKE) --no-print-directory build ARCH=$(OTHER_ARCH) BUILD_DIR=.aws-sam/$(OTHER_ARCH)
 	@$(MAKE) --no-print-directory build ARCH=$(THIS_ARCH)
 
-# The whole-stack tests run what sam build made, where it can run: layers are built for Lambda's Python, on Linux.
 check-tests: $(STAMP)
-	@if [ "$$(uname -s)" = Linux ] && $(PY) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))'; then \
-		export MAILWAKE_CODE=$(CURDIR)/.aws-sam/build; \
-		echo "the whole-stack tests run the artefacts in .aws-sam/build"; \
-	else \
-		echo "the whole-stack tests run functions/ as it is: the built artefacts want Linux and Python 3.13"; \
-	fi; \
 	$(PY) -m pytest $(ARGS)
 
 bench: $(STAMP) ## measure load, size, start-up and queries, each beside its limit
