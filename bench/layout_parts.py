@@ -7,13 +7,13 @@ import zlib
 from datetime import UTC, datetime
 from functools import lru_cache
 from json import JSONEncoder
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import zstandard
 
 Event = dict[str, Any]
 Row = tuple[Any, ...]
-Samples = list[bytes | bytearray | memoryview[int]]  # what zstandard asks for
+Samples: TypeAlias = "list[bytes | bytearray | memoryview[int]]"  # what zstandard asks for
 compact = JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 

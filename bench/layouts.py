@@ -94,7 +94,8 @@ def measure_sizes(connection: Connection, count: int) -> dict[str, float]:
     cursor.execute("""
         SELECT coalesce(parent.relname, 'heap'), sum(pg_relation_size(i.oid)) FROM pg_class i
         JOIN pg_index x ON x.indexrelid = i.oid JOIN pg_class t ON t.oid = x.indrelid
-        JOIN pg_inherits h ON h.inhrelid = i.oid JOIN pg_class parent ON parent.oid = h.inhparent WHERE t.relname LIKE 'events_p%' GROUP BY 1
+        JOIN pg_inherits h ON h.inhrelid = i.oid JOIN pg_class parent ON parent.oid = h.inhparent
+        WHERE t.relname LIKE 'events_p%' GROUP BY 1
         UNION ALL SELECT 'heap', sum(pg_table_size(oid)) FROM pg_class WHERE relname LIKE 'events_p%' AND relkind = 'r'
         UNION ALL SELECT 'table ' || relname, pg_total_relation_size(oid) FROM pg_class
         WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname NOT LIKE 'events%'""")
