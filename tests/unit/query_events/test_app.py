@@ -1,0 +1,141 @@
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, cast
+
+import psycopg2
+import psycopg2.errors
+import pytest
+from psycopg2.extensions import connection as Connection
+
+from common.database import Database
+from query_events import app, routes
+from query_events.routes import ROUTES, Route
+
+READER = {"name": "support", "scopes": "events:read", "refusal": ""}
+
+
+class Backend:
+    """Stands in for the database: raises what it is told, then answers."""
+
+    def __init__(self) -> None:
+        self.failures: list[Exception] = []
+        self.closed = 0
+
+    def get(self) -> Connection:
+        """As `Database.get`."""
+        return cast("Connection", None)
+
+    def close(self) -> None:
+        """As `Database.close`."""
+        self.closed += 1
+
+    def answer(self, _connection: Connection, given: Mapping[str, str], _instant: datetime) -> bytes:
+        """A route's answer."""
+        if self.failures:
+            raise self.failures.pop(0)
+        return json.dumps(given).encode()
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch) -> Backend:
+    """An API whose routes answer with what they were given."""
+    backend = Backend()
+    monkeypatch.setattr(app, "_database", lambda: cast("Database", backend))
+    stubs = {path: route._replace(answer=backend.answer) for path, route in ROUTES.items()}
+    monkeypatch.setattr(routes, "ROUTES", stubs)
+    return backend
+
+
+def get(
+    path: str = "/api/v1/events/message", query: str = "", caller: dict[str, str] | None = READER, method: str = "GET"
+) -> tuple[int, dict[str, Any]]:
+    """Sends a request as API Gateway hands it over; status and decoded body."""
+    context: dict[str, Any] = {"http": {"method": method}}
+    if caller is not None:
+        context["authorizer"] = {"lambda": caller}
+    response = app.handler({"requestContext": context, "rawPath": path, "rawQueryString": query}, None)
+    return response["statusCode"], json.loads(response["body"])
+
+
+def test_parameters_are_decoded(backend: Backend) -> None:
+    """Percent escapes and pluses are decoded; a slash at the end of the path does not count."""
+    query = "recipients=a%2Bb%40x.com&from=2026-11-21T09%3A00&empty="
+    expected = {"recipients": "a+b@x.com", "from": "2026-11-21T09:00", "empty": ""}
+    assert get(query=query) == (200, expected)
+    assert get(path="/api/v1/events/message/", query=query) == (200, expected)
+
+
+CALLERS: list[tuple[dict[str, str] | None, int]] = [
+    (None, 401),
+    ({}, 401),
+    ({"name": "", "scopes": "events:read", "refusal": "unauthorized"}, 401),
+    ({"name": "support", "scopes": "events:read", "refusal": "unauthorized"}, 401),
+    ({"name": "support", "scopes": "", "refusal": ""}, 403),
+    ({"name": "support", "scopes": "events:reader pii:read", "refusal": ""}, 403),
+    (READER, 200),
+    ({"name": "owner", "scopes": "admin", "refusal": ""}, 200),
+]
+
+
+@pytest.mark.parametrize(("caller", "status"), CALLERS)
+@pytest.mark.parametrize("path", sorted(ROUTES))
+def test_every_route_checks_its_caller(
+    backend: Backend, path: str, caller: dict[str, str] | None, status: int
+) -> None:
+    """Nobody gets in without a key, 403 names the scope that a key lacks, 401 gives no hint."""
+    answer = get(path, caller=caller)
+    assert answer[0] == status
+    if status == 403:
+        assert ROUTES[path].scope in answer[1]["errors"][0]["description"]
+
+
+def test_every_route_has_a_scope() -> None:
+    """A route without a scope would be open to all."""
+    assert all(isinstance(route, Route) and route.scope for route in ROUTES.values())
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v1", "/api/v1/events/message/x", ""])
+def test_unknown_path_is_404(backend: Backend, path: str) -> None:
+    """An unknown path has SparkPost's code, in the one error body."""
+    status, body = get(path)
+    assert (status, body["errors"][0]["code"]) == (404, "1101")
+    assert set(body["errors"][0]) == {"message", "description", "code"}
+
+
+def test_other_methods_are_405(backend: Backend) -> None:
+    """The search is read only."""
+    status, body = get(method="POST")
+    assert (status, body["errors"][0]["code"]) == (405, "1102")
+
+
+def test_broken_connection_is_replaced(backend: Backend) -> None:
+    """A kept connection that the server closed meanwhile costs nobody an error."""
+    backend.failures = [psycopg2.OperationalError("server closed the connection unexpectedly")]
+    assert get()[0] == 200
+    assert backend.closed == 1
+
+
+def test_unreachable_database_is_503(backend: Backend) -> None:
+    """While the database is down the answer says so, without its text."""
+    backend.failures = [psycopg2.OperationalError("connection to server at 10.0.0.1 failed")] * 2
+    status, body = get()
+    assert status == 503
+    assert "10.0.0.1" not in str(body)
+
+
+def test_slow_search_says_what_to_do(backend: Backend) -> None:
+    """A search that the database gave up is told how to be quicker."""
+    backend.failures = [psycopg2.errors.QueryCanceled()]
+    status, body = get()
+    assert status == 503
+    assert "Narrow the range" in body["errors"][0]["description"]
+
+
+def test_log_holds_no_parameters(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+    """Who asked is logged, for whom is not."""
+    caplog.set_level("INFO")
+    get(query="recipients=ada%40example.com")
+    (record,) = caplog.records
+    assert vars(record)["caller"] == "support"
+    assert "ada" not in str(vars(record))
