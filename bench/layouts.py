@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 import psycopg2
-from psycopg2.extensions import connection as Connection  # noqa: N812
+from psycopg2.extensions import connection as Connection
 from psycopg2.extras import execute_values
 
 from bench.layout_classic import Classic
@@ -53,6 +53,7 @@ def build_layouts() -> list[Layout]:
         ("g-64k", "g, 64 KB dictionary", replace(best, codec={"size": 65_536})),
         ("g-112k", "g, 112 KB dictionary", replace(best, codec={"size": 114_688})),
         ("g-level9", "g, zstd level 9", replace(best, codec={"level": 9})),
+        ("h", "g-senders, metadata inside the residue", replace(best, senders=True, metadata="detail")),
     ]
     return [
         Classic("a", "wide row, residue jsonb, classic indexes", compressed=False),
