@@ -81,7 +81,7 @@ build: $(STAMP) ## sam build for ARCH into .aws-sam/build
 	@$(BIN)/sam build --build-dir $(BUILD_DIR) --parameter-overrides Architecture=$(ARCH)
 
 format: $(STAMP) ## format and sort imports
-	@$(BIN)/ruff check --quiet --fix --select I,RUF100 .
+	@$(BIN)/ruff check --quiet --fix --select I .
 	@$(BIN)/ruff format .
 
 lock: $(STAMP) ## write requirements.txt anew from pyproject.toml (add ARGS=--upgrade for newer versions)
@@ -91,7 +91,7 @@ lock: $(STAMP) ## write requirements.txt anew from pyproject.toml (add ARGS=--up
 
 clean: ## remove the environment, builds, caches and local stacks' state
 	@rm -rf $(VENV) .aws-sam .cache .local .ruff_cache .mypy_cache .pytest_cache .hypothesis
-	@find functions layers local bench tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	@find admin bench functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 ##@ The environment
 # A python counts only if it runs and can make environments: a pyenv shim on PATH may do neither.

@@ -35,6 +35,8 @@ class AwsError(Exception):
 
 
 class Credentials(NamedTuple):
+    """An access key; `token` is empty for one that does not expire."""
+
     access_key: str
     secret_key: str
     token: str
@@ -47,6 +49,8 @@ class Credentials(NamedTuple):
 
 
 class Answer(NamedTuple):
+    """What a service answered."""
+
     status: int
     headers: http.client.HTTPMessage
     body: bytes
@@ -157,7 +161,7 @@ class AwsClient:
             else:
                 if last or answer.status not in retried:
                     return answer
-            self._sleep(random.uniform(0, BACKOFF_SECONDS * 2**attempt))
+            self._sleep(random.uniform(0, BACKOFF_SECONDS * 2**attempt))  # noqa: S311 - jitter
         raise AssertionError("unreachable")
 
     def _send(self, method: str, path: str, headers: Mapping[str, str], body: bytes, digest: str) -> Answer:

@@ -1,7 +1,7 @@
 """Answers of a custom resource.
 
-Source: "Custom resource response objects" in the CloudFormation User Guide: a PUT of JSON, with an empty content type, to
-the presigned S3 URL that came with the event.
+Source: "Custom resource response objects" in the CloudFormation User Guide: a PUT of JSON, with an empty content type,
+to the presigned S3 URL that came with the event.
 """
 
 import json
@@ -28,8 +28,8 @@ def answer_cloudformation(
         "LogicalResourceId": event["LogicalResourceId"],
         "Data": data or {},
     }
-    request = urllib.request.Request(  # noqa: S310 - the URL is CloudFormation's own
+    request = urllib.request.Request(
         event["ResponseURL"], data=json.dumps(body).encode(), method="PUT", headers={"content-type": ""}
     )
-    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310
+    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):
         pass

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import psycopg2
-from psycopg2.extensions import TRANSACTION_STATUS_IDLE, connection as Connection
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
+from psycopg2.extensions import connection as Connection
 
 from common.aws import build_database_token
 from common.settings import read_number, read_text
@@ -30,6 +31,7 @@ class DatabaseSettings(NamedTuple):
 
     @classmethod
     def read(cls) -> "DatabaseSettings":
+        """From the environment; DATABASE_TLS is an sslmode of libpq."""
         return cls(
             host=read_text("DATABASE_HOST"),
             port=read_number("DATABASE_PORT"),
@@ -90,6 +92,7 @@ class Database:
         return kept
 
     def close(self) -> None:
+        """Drops the connection; the next `get` opens another."""
         if self._connection is not None:
             self._connection.close()
         self._connection = None

@@ -1,7 +1,7 @@
 """What makes it the same event again, in 64 bits: together with the time it is unique.
 
-Where the provider's event id is a number (SparkPost), the key is that number, mixed with the provider's name so that two
-providers' numbers don't meet; it need not be stored a second time. Any other id is hashed.
+Where the provider's event id is a number (SparkPost), the key is that number, mixed with the provider's name so that
+two providers' numbers don't meet; it need not be stored a second time. Any other id is hashed.
 """
 
 import hashlib

@@ -97,13 +97,13 @@ class Event(NamedTuple):
     reason: str | None  # why: the receiving server's words
     url: str | None  # the link that was clicked
     ip_address: str | None  # of who opened or clicked, or of the receiving server
-    index: int  # its place in the batch
+    position: int  # its place in the batch
     detail: Json  # everything else that the provider sent
 
 
 class Unparseable(NamedTuple):
     """A part of a batch that is not an event; it goes to the quarantine."""
 
-    index: int | None  # its place in the batch; None: the whole body
+    position: int | None  # its place in the batch; None: the whole body
     reason: str  # what is wrong, for a person
     item: object  # what it was, as far as it could be decoded

@@ -26,9 +26,7 @@ def apply_migrations(connection: Connection, files: list[Path]) -> list[str]:
             with connection, connection.cursor() as cursor:
                 cursor.execute(LOCK)
                 cursor.execute(CREATE_TABLE)
-                cursor.execute(
-                    "INSERT INTO schema_migrations (name) VALUES (%s) ON CONFLICT DO NOTHING", (file.stem,)
-                )
+                cursor.execute("INSERT INTO schema_migrations (name) VALUES (%s) ON CONFLICT DO NOTHING", (file.stem,))
                 if cursor.rowcount:
                     cursor.execute(file.read_text(encoding="utf-8"))
                     applied.append(file.stem)

@@ -32,7 +32,9 @@ def create_roles(connection: Connection) -> None:
         database = sql.Identifier(connection.info.dbname)
         cursor.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
         cursor.execute(
-            sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, sql.SQL(", ").join(map(sql.Identifier, ROLES)))
+            sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(
+                database, sql.SQL(", ").join(map(sql.Identifier, ROLES))
+            )
         )
         # The loader's slow path goes through a temporary table.
         cursor.execute(sql.SQL("GRANT TEMPORARY ON DATABASE {} TO mailwake_loader").format(database))

@@ -14,7 +14,9 @@ from typing import Any
 from common.events import Json
 
 NOTES = ""  # no provider has a field of this name; one that has is kept whole
-LONGEST_TEXT = 600  # characters of a text column: what a B-tree can index in any script; longer ones stay in the detail too
+LONGEST_TEXT = (
+    600  # characters of a text column: what a B-tree can index in any script; longer ones stay in the detail too
+)
 # What JSON can say and Postgres can't hold: NUL, and halves of surrogate pairs.
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 

@@ -6,7 +6,6 @@ numbers, and differ between the years: each is accepted in any form, and given b
 
 import json
 from collections.abc import Iterator, Sequence
-
 from typing import Any
 
 from common.event_keys import is_numeric
@@ -39,13 +38,14 @@ from common.events import (
 )
 from common.json_text import decode_json, encode_json
 from providers.fields import (
+    LONGEST_TEXT,
     NOTES,
     clean,
     hash_canonical,
     may_be_unstorable,
     read_epoch,
-    split_domain,
     read_text,
+    split_domain,
     take_texts,
 )
 from providers.verification import WebhookRequest, check_basic_auth
@@ -169,73 +169,62 @@ def parse(body: bytes) -> Iterator[Event | Unparseable]:
     if type(items) is not list:
         yield Unparseable(None, "the body is not an array of events", items)
         return
-    careful = may_be_unstorable(body)
-    for index, item in enumerate(items):
+    read = _read_carefully if may_be_unstorable(body) else _read_item
+    for position, item in enumerate(items):
         try:
-            event = _parse_carefully(item, index) if careful else _parse_item(item, index)
+            event = read(item, position)
         except ValueError as problem:
-            yield Unparseable(index, str(problem), item)
+            yield Unparseable(position, str(problem), item)
         else:
             if event is not None:
                 yield event
 
 
-def _parse_carefully(item: Any, index: int) -> Event | None:
+def _read_carefully(item: Any, position: int) -> Event | None:
     """An item that may hold what Postgres can't: the columns get a clean copy, the original is kept whole."""
     try:
         cleaned = clean(item)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    event = _parse_item(cleaned, index)
+    event = _read_item(cleaned, position)
     if event is None or cleaned == item:
         return event
     return event._replace(detail={NOTES: {"whole": item}})
 
 
-def _parse_item(item: Any, index: int) -> Event | None:
+def _read_item(item: Any, position: int) -> Event | None:
     """One item of the array; None for a ping. Raises `ValueError` with what is wrong."""
     classes = item.get("msys") if type(item) is dict else None
     if type(classes) is not dict:
         raise ValueError('not an object of the form {"msys": {"<class>": {…}}}')
     if not classes:
         return None
-    ((event_class, fields),) = list(classes.items())[:1]
+    event_class, fields = next(iter(classes.items()))
     if type(fields) is not dict:
         raise ValueError(f"{event_class[:50]} is not an object")
-    detail: Json = fields.copy()
-    notes: Json = {}
-    provider_type = detail.get("type")
+    provider_type = fields.get("type")
     if type(provider_type) is not str:
         raise ValueError("the event has no type")
-    occurred_at = read_epoch(detail.get("timestamp"))
-    known_class = TYPES.get(provider_type, (None, None))[0]
-    if len(classes) > 1 or event_class != known_class or NOTES in fields:
-        notes["whole"] = item
-    elif len(item) > 1:
-        notes["siblings"] = {name: value for name, value in item.items() if name != "msys"}
-    absent: list[str] = []
+    event = _build_event(fields, provider_type, position)
+    if len(classes) > 1 or event_class != TYPES.get(provider_type, ("", ""))[0] or NOTES in fields:
+        return event._replace(detail={NOTES: {"whole": item}})
+    if len(item) > 1:
+        siblings = {name: value for name, value in item.items() if name != "msys"}
+        event.detail.setdefault(NOTES, {})["siblings"] = siblings
+    return event
 
-    event_id = read_text(detail.get("event_id"))
-    if event_id is None:
-        event_id = hash_canonical(item)
-        if "event_id" not in detail:
-            absent.append("event_id")
-    elif event_id == detail["event_id"] and is_numeric(event_id):
-        del detail["event_id"]
-    recipient = detail.get("rcpt_to")
-    if type(recipient) is str and recipient:
-        if recipient == (recipient := recipient.strip().lower()):
-            del detail["rcpt_to"]
-        raw_recipient = detail.get("raw_rcpt_to")
-        if raw_recipient == recipient:
-            del detail["raw_rcpt_to"]
-        elif raw_recipient is None and "raw_rcpt_to" not in detail:
-            absent.append("raw_rcpt_to")
-    else:
-        recipient = None
+
+def _build_event(fields: Json, provider_type: str, position: int) -> Event:
+    """The event: what has a column is taken out of the detail, what a column adds is noted as absent there."""
+    detail = fields.copy()
+    absent: list[str] = []
+    occurred_at = read_epoch(detail.get("timestamp"))
+    if detail["timestamp"] == str(int(occurred_at.timestamp())):
+        del detail["timestamp"]
     message_id, transmission_id, url, ip_address, reason = take_texts(detail, EVENT_FIELDS)
     if reason is None and (reason := read_text(detail.get("reason"))) is not None:
         absent.append("raw_reason")
+    recipient = _take_recipient(detail, absent)
     domain, routing_domain, mailbox_provider, region = take_texts(detail, RECEIVER_FIELDS)
     if domain is None and (domain := split_domain(recipient)) is not None:
         absent.append("recipient_domain")
@@ -244,10 +233,9 @@ def _parse_item(item: Any, index: int) -> Event | None:
         del detail["rcpt_meta"]
     else:
         metadata = None
-
     event = Event(
         occurred_at=occurred_at,
-        event_id=event_id,
+        event_id=_take_event_id(detail, absent, fields),
         kind=_take_kind(detail, provider_type),
         mailing=_take_mailing(detail),
         receiver=Receiver(domain, routing_domain, mailbox_provider, region),
@@ -259,18 +247,39 @@ def _parse_item(item: Any, index: int) -> Event | None:
         reason=reason,
         url=url,
         ip_address=ip_address,
-        index=index,
+        position=position,
         detail=detail,
     )
-    if detail.get("timestamp") == str(int(occurred_at.timestamp())):
-        del detail["timestamp"]
     if absent:
-        notes["absent"] = absent
-    if "whole" in notes:
-        return event._replace(detail={NOTES: {"whole": item}})
-    if notes:
-        detail[NOTES] = notes
+        detail[NOTES] = {"absent": absent}
     return event
+
+
+def _take_event_id(detail: Json, absent: list[str], fields: Json) -> str:
+    """SparkPost's id, or one made from the content. A numeric one is not kept: the event's key tells it."""
+    event_id = read_text(detail.get("event_id"))
+    if event_id is None:
+        if "event_id" not in detail:
+            absent.append("event_id")
+        return hash_canonical(fields)
+    if event_id == detail["event_id"] and is_numeric(event_id):
+        del detail["event_id"]
+    return event_id
+
+
+def _take_recipient(detail: Json, absent: list[str]) -> str | None:
+    """The address in lower case. `raw_rcpt_to` is not kept where it says the same."""
+    given = detail.get("rcpt_to")
+    if type(given) is not str or not given:
+        return None
+    recipient = given.strip().lower()[:LONGEST_TEXT]
+    if recipient == given:
+        del detail["rcpt_to"]
+    if "raw_rcpt_to" not in detail:
+        absent.append("raw_rcpt_to")
+    elif detail["raw_rcpt_to"] == recipient:
+        del detail["raw_rcpt_to"]
+    return recipient
 
 
 def _take_kind(detail: Json, provider_type: str) -> Kind:
@@ -290,7 +299,7 @@ def _take_kind(detail: Json, provider_type: str) -> Kind:
     return kind
 
 
-def _build_kind(provider_type: str, bounce_class: str | None, prefetched: bool) -> Kind:
+def _build_kind(provider_type: str, bounce_class: str | None, prefetched: bool) -> Kind:  # noqa: FBT001 - a key's part
     event_type = TYPES.get(provider_type, (None, UNKNOWN))[1]
     number = None
     if bounce_class is not None and bounce_class.isascii() and bounce_class.isdigit() and len(bounce_class) < 6:
@@ -333,7 +342,7 @@ def _take_mailing(detail: Json) -> Mailing:
         del detail["rcpt_tags"]
     else:
         tags = ()
-    return Mailing(*take_texts(detail, MAILING_FIELDS), tuple(tags), shared)
+    return Mailing._make((*take_texts(detail, MAILING_FIELDS), tuple(tags), shared))
 
 
 def _take_client(detail: Json) -> Client | None:
@@ -370,5 +379,3 @@ def restore(event: Event) -> Json:
     kept = {name: value for name, value in values.items() if value is not None and name not in fields}
     event_class = TYPES[event.kind.provider_type][0]
     return {"msys": {event_class: kept | fields}, **notes.get("siblings", {})}
-
-

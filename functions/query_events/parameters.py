@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from pypika import CustomFunction, Parameter as Bound, PostgreSQLQuery as Query, Table
+from pypika import CustomFunction, Table
+from pypika import Parameter as Bound
+from pypika import PostgreSQLQuery as Query
 from pypika.terms import Criterion, Term
 
 from common.errors import ApiError

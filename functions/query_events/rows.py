@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from pypika import PostgreSQLQuery as Query, Table
+from pypika import PostgreSQLQuery as Query
+from pypika import Table
 from pypika.queries import QueryBuilder, Selectable
 
 from common.details import unpack_detail
@@ -34,7 +35,7 @@ _EVENT_COLUMNS = ("recipient", "message_id", "transmission_id", "metadata", "rea
 
 
 def select_whole_events(page: Selectable) -> QueryBuilder:
-    """The events of a page (a subquery with PAGE_COLUMNS) with all that they share, in columns as `read_event` takes them."""
+    """The events of a page (a subquery with PAGE_COLUMNS) with what they share, as `read_event` takes them."""
     return (
         Query.from_(page)
         .join(kinds)
@@ -70,7 +71,7 @@ def read_event(row: tuple[Any, ...]) -> Event:
         event_id=read_event_id(kind.provider, row[1]),
         kind=kind,
         # A mailing may be gone for an instant, while its last events are being dropped.
-        mailing=Mailing() if mailing[-1] is None else Mailing(*mailing[:-2], tuple(mailing[-2]), mailing[-1]),
+        mailing=Mailing() if mailing[-1] is None else Mailing._make((*mailing[:-2], tuple(mailing[-2]), mailing[-1])),
         receiver=Receiver(*row[_RECEIVER:_CLIENT]),
         client=None if row[_CLIENT] is None else Client(*row[_CLIENT:]),
         recipient=recipient,
@@ -80,6 +81,6 @@ def read_event(row: tuple[Any, ...]) -> Event:
         reason=reason,
         url=url,
         ip_address=ip_address,
-        index=0,
+        position=0,
         detail=unpack_detail(bytes(row[_KIND - 1])),
     )

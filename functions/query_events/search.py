@@ -6,10 +6,11 @@ The text of a query depends only on which parameters are given, so it is built o
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from psycopg2.extensions import connection as Connection
-from pypika import Order, PostgreSQLQuery as Query, Tuple
+from pypika import Order, Tuple
+from pypika import PostgreSQLQuery as Query
 from pypika import functions as fn
 from pypika.queries import QueryBuilder
 
@@ -33,16 +34,14 @@ class Page(NamedTuple):
 
 def complete_range(values: dict[str, object], instant: datetime) -> None:
     """Puts in the range that is searched where none is given: the last day, or the day before `to`."""
-    to = values.setdefault("to", instant - DEFAULT_LAG)
-    assert isinstance(to, datetime)
+    to = cast("datetime", values.setdefault("to", instant - DEFAULT_LAG))
     values.setdefault("from", min(instant, to) - DEFAULT_AGE)
 
 
 def search_events(connection: Connection, values: Mapping[str, object], cursor: Cursor | None) -> Page:
     """One page of what matches; `values` are those of `read_parameters`, with the range."""
     names = frozenset(name for name in values if PARAMETERS[name].condition)
-    size = values.get("per_page", DEFAULT_PAGE)
-    assert isinstance(size, int)
+    size = cast("int", values.get("per_page", DEFAULT_PAGE))
     bound = {**values, "limit": size + 1}
     if cursor is not None:
         bound |= {"cursor_time": cursor.occurred_at, "cursor_key": cursor.event_key}
@@ -75,12 +74,14 @@ def build_page_query(names: frozenset[str], *, paged: bool) -> str:
     """The SQL of a page with conditions on these parameters."""
     query = _filter(names)
     if paged:
-        query = query.where(Tuple(events.occurred_at, events.event_key) < Tuple(bind("cursor_time"), bind("cursor_key")))
+        query = query.where(
+            Tuple(events.occurred_at, events.event_key) < Tuple(bind("cursor_time"), bind("cursor_key"))
+        )
     # The page is found on events alone; only then its rows are joined with what they share.
     page = (
         query.select(*(events.field(name) for name in PAGE_COLUMNS))
         .orderby(events.occurred_at, events.event_key, order=Order.desc)
-        .limit(bind("limit"))
+        .limit(cast("int", bind("limit")))
         .as_("page")
     )
     whole = select_whole_events(page).orderby(page.occurred_at, page.event_key, order=Order.desc)

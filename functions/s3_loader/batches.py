@@ -39,7 +39,7 @@ class Expired(NamedTuple):
 
 
 def read_batch(object_key: str, stored: StoredObject) -> Batch:
-    """The batch that an object of the raw bucket holds. Raises `ValueError` where its metadata are not the listener's."""
+    """The batch that an object holds. Raises `ValueError` where its metadata are not the listener's."""
     metadata = stored.metadata
     try:
         received_at = datetime.fromisoformat(metadata["received-at"])
@@ -87,7 +87,7 @@ def parse_batch(batch: Batch, limits: Limits) -> Iterator[Event | Unparseable | 
     for event in provider.parse(body):
         if type(event) is Event and not earliest <= event.occurred_at <= latest:
             problem = f"its time {event.occurred_at:%Y-%m-%dT%H:%M:%SZ} is too far from its arrival"
-            yield Unparseable(event.index, problem, provider.restore(event))
+            yield Unparseable(event.position, problem, provider.restore(event))
         elif type(event) is Event and event.occurred_at < limits.expired_before:
             yield Expired(event)
         else:

@@ -7,7 +7,7 @@ meets it for the first time; `ON CONFLICT DO NOTHING` does the rest.
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from psycopg2.extensions import cursor as Cursor
+from psycopg2.extensions import cursor as Cursor  # noqa: N812
 from psycopg2.extras import execute_values
 
 from common.event_keys import hash_key
@@ -51,7 +51,7 @@ class Dimension:
         if not self._fresh:
             return
         rows = sorted((self._keys[row], *self._table.to_row(row)) for row in self._fresh)
-        statement = f"INSERT INTO {self._table.name} VALUES %s ON CONFLICT ({self._table.key}) DO NOTHING"  # noqa: S608
+        statement = f"INSERT INTO {self._table.name} VALUES %s ON CONFLICT ({self._table.key}) DO NOTHING"
         execute_values(cursor, statement, rows, page_size=1000)
 
     def commit(self) -> None:
@@ -78,13 +78,16 @@ class Dimensions:
         self._all = (self.kinds, self.mailings, self.receivers, self.clients)
 
     def insert_fresh(self, cursor: Cursor) -> None:
+        """As of each dimension, always in the same order."""
         for dimension in self._all:
             dimension.insert_fresh(cursor)
 
     def commit(self) -> None:
+        """As of each dimension."""
         for dimension in self._all:
             dimension.commit()
 
     def rollback(self) -> None:
+        """As of each dimension."""
         for dimension in self._all:
             dimension.rollback()

@@ -7,11 +7,12 @@ conflict the transaction is rolled back and done again through a temporary table
 import json
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
-from typing import NamedTuple
+from typing import IO, NamedTuple, cast
 
 import psycopg2
 from psycopg2 import errorcodes
-from psycopg2.extensions import connection as Connection, cursor as Cursor
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import execute_values
 
 from common.events import Event, Unparseable
@@ -26,7 +27,7 @@ CREATE_INCOMING = "CREATE TEMPORARY TABLE incoming (LIKE events) ON COMMIT DROP"
 # In the order of the key, so that two loaders with the same events wait for each other instead of deadlocking.
 INSERT_INCOMING = f"""
 INSERT INTO events ({COLUMNS}) SELECT {COLUMNS} FROM incoming ORDER BY occurred_at, event_key ON CONFLICT DO NOTHING
-"""  # noqa: S608
+"""
 FIND_BATCH = """
 SELECT (SELECT batch_id FROM batches WHERE object_key = %s), nextval('batches_batch_id_seq')
 """
@@ -123,7 +124,7 @@ class Loader:
             return Load(Outcome.ALREADY_LOADED)
         sorter = _Sorter()
         rows = RowStream(sorter.keep_events(parse()), batch_id, self._dimensions)
-        cursor.copy_expert(COPY_EVENTS, rows)
+        _copy(cursor, COPY_EVENTS, rows)
         load = Load(Outcome.LOADED, rows.count, 0, len(sorter.unparseable), sorter.expired)
         _save(cursor, batch, batch_id, load, sorter.unparseable)
         return load
@@ -135,7 +136,7 @@ class Loader:
         sorter = _Sorter()
         rows = RowStream(sorter.keep_events(parse()), found or batch_id, self._dimensions)
         cursor.execute(CREATE_INCOMING)
-        cursor.copy_expert(COPY_INCOMING, rows)
+        _copy(cursor, COPY_INCOMING, rows)
         cursor.execute(INSERT_INCOMING)
         load = Load(Outcome.LOADED, rows.count, rows.count - cursor.rowcount, len(sorter.unparseable), sorter.expired)
         _save(cursor, batch, batch_id, load, sorter.unparseable, found)
@@ -151,12 +152,12 @@ class Loader:
         for event in sorter.keep_events(parse()):
             cursor.execute("SAVEPOINT event")
             try:
-                cursor.copy_expert(COPY_INCOMING, RowStream([event], found or batch_id, self._dimensions))
+                _copy(cursor, COPY_INCOMING, RowStream([event], found or batch_id, self._dimensions))
                 cursor.execute(INSERT_INCOMING)
             except psycopg2.DataError as failure:
                 cursor.execute("ROLLBACK TO SAVEPOINT event")
                 reason = f"Postgres refuses a value: {failure.diag.message_primary}"
-                sorter.unparseable.append(Unparseable(event.index, reason, None))
+                sorter.unparseable.append(Unparseable(event.position, reason, None))
             else:
                 events += 1
                 inserted += cursor.rowcount
@@ -173,6 +174,10 @@ class Loader:
         with connection, connection.cursor() as cursor:
             for month in sorted(months):
                 cursor.execute("SELECT create_events_partition(%s)", (month,))
+
+
+def _copy(cursor: Cursor, statement: str, rows: RowStream) -> None:
+    cursor.copy_expert(statement, cast("IO[bytes]", rows))  # of a file, psycopg2 uses `read` alone
 
 
 def _find_batch(cursor: Cursor, batch: Batch) -> tuple[int | None, int]:
@@ -200,12 +205,14 @@ def _save(
     else:
         cursor.execute(
             SAVE_BATCH,
-            (batch_id, batch.object_key, batch.provider, batch.provider_batch_id, batch.request_id)
-            + (batch.received_at, len(batch.body), *counts),
+            (
+                *(batch_id, batch.object_key, batch.provider, batch.provider_batch_id, batch.request_id),
+                *(batch.received_at, len(batch.body), *counts),
+            ),
         )
     if unparseable:
         rows = [
-            (batch.object_key, entry.index, batch.provider, entry.reason, _show(entry.item), batch.received_at)
+            (batch.object_key, entry.position, batch.provider, entry.reason, _show(entry.item), batch.received_at)
             for entry in unparseable
         ]
         execute_values(cursor, QUARANTINE, rows)

@@ -1,8 +1,8 @@
 """Events as rows of COPY's binary format, rendered while the server takes them in.
 
-Binary takes a third of the time to render that text takes, and less of the server's. Source: "Binary Format" under COPY in
-the PostgreSQL documentation: each value behind its length, -1 for NULL; a timestamp is microseconds since 2000, a jsonb
-its text behind the version 1.
+Binary takes a third of the time to render that text takes, and less of the server's. Source: "Binary Format" under COPY
+in the PostgreSQL documentation: each value behind its length, -1 for NULL; a timestamp is microseconds since 2000, a
+jsonb its text behind the version 1.
 """
 
 from collections.abc import Iterable, Iterator
@@ -44,9 +44,7 @@ def render_row(event: Event, batch_id: int, dimensions: Dimensions) -> bytes:
         )
     else:
         client = dimensions.clients.find_key(event.client)
-        fixed = _pack_fixed(
-            15, 8, occurred_at, 8, event_key, 8, kind, 8, mailing, 8, receiver, 8, client, 4, batch_id
-        )
+        fixed = _pack_fixed(15, 8, occurred_at, 8, event_key, 8, kind, 8, mailing, 8, receiver, 8, client, 4, batch_id)
     parts = [fixed]
     for text in (
         event.recipient,

@@ -38,6 +38,7 @@ class LoaderService:
 
     @classmethod
     def build(cls) -> "LoaderService":
+        """From the environment."""
         settings = DatabaseSettings.read()
         return cls(
             database=Database(lambda: connect(settings)),
@@ -70,9 +71,7 @@ class LoaderService:
         limits = Limits(self.max_event_age, find_retention_start(self.clock(), self.retention_months))
         for attempt in range(ATTEMPTS):
             try:
-                return self._loader.load(
-                    self.database.get(), batch, lambda: parse_batch(batch, limits), replay=replay
-                )
+                return self._loader.load(self.database.get(), batch, lambda: parse_batch(batch, limits), replay=replay)
             except psycopg2.Error as failure:
                 self.database.close()
                 if not is_transient(failure) or attempt == ATTEMPTS - 1:

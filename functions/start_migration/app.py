@@ -1,7 +1,7 @@
 """Entry point of the custom resource, outside the VPC.
 
-Secrets Manager can't be reached from the isolated subnets, and Postgres can't from here: this function reads the master's
-log-in and hands it to migrate_database, which answers CloudFormation.
+Secrets Manager can't be reached from the isolated subnets, and Postgres can't from here: this function reads the
+master's log-in and hands it to migrate_database, which answers CloudFormation.
 """
 
 import json

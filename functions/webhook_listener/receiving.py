@@ -32,10 +32,11 @@ class Receiver:
 
     @classmethod
     def build(cls) -> "Receiver":
+        """From the environment."""
         return cls(bucket=Bucket(read_text("RAW_BUCKET")), secrets=WebhookSecrets(read_text("WEBHOOK_SECRET_ID")))
 
     def receive(self, request: WebhookRequest, request_id: str) -> str:
-        """Stores a webhook's body and returns the object's key. Raises `ApiError` with the answer that the sender gets."""
+        """Stores a webhook's body and returns the object's key. Raises `ApiError` with what the sender is told."""
         provider = find_provider(request.provider)
         if provider is None:
             raise ApiError(404, "Not found", "There is no provider of this name; see the webhook's URL.")
@@ -46,7 +47,9 @@ class Receiver:
         try:
             live = self.secrets.find(request.provider)
             if not live:
-                log.error("no secret for %s: add it to the secret %s", request.provider, os.environ["WEBHOOK_SECRET_ID"])
+                log.error(
+                    "no secret for %s: add it to the secret %s", request.provider, os.environ["WEBHOOK_SECRET_ID"]
+                )
             provider.verify(request, live)
             return store(self.bucket, request, self.clock(), request_id, provider.find_batch_id(request))
         except UnverifiedError:

@@ -16,7 +16,10 @@ class WebhookSecrets:
     """One secret in Secrets Manager: a JSON object, provider → secret or list of live secrets."""
 
     def __init__(
-        self, secret_id: str, open_client: Callable[[str], AwsClient] = AwsClient, clock: Callable[[], float] = time.monotonic
+        self,
+        secret_id: str,
+        open_client: Callable[[str], AwsClient] = AwsClient,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._secret_id = secret_id
         self._open_client = open_client
@@ -43,9 +46,7 @@ class WebhookSecrets:
 
     def _fetch(self) -> dict[str, list[str]]:
         self._client = self._client or self._open_client("secretsmanager")
-        answer = call_json(
-            self._client, "secretsmanager.GetSecretValue", {"SecretId": self._secret_id}, version="1.1"
-        )
+        answer = call_json(self._client, "secretsmanager.GetSecretValue", {"SecretId": self._secret_id}, version="1.1")
         return read_secrets(answer["SecretString"])
 
 

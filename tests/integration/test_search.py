@@ -42,7 +42,9 @@ def test_newest_come_first(query: Connection) -> None:
     assert answer["links"] == {}
 
 
-@pytest.mark.parametrize("address", ["bob@example.com", "BOB@EXAMPLE.COM", " bob@example.com ", "x@y.z,bob@example.com"])
+@pytest.mark.parametrize(
+    "address", ["bob@example.com", "BOB@EXAMPLE.COM", " bob@example.com ", "x@y.z,bob@example.com"]
+)
 def test_recipient_is_found_in_any_case(query: Connection, address: str) -> None:
     """Case and white space of an address do not matter; several may be listed."""
     assert list_ids(search(query, recipients=address)) == ["11"]
@@ -78,6 +80,7 @@ def test_links_lead_through_all_pages_once(query: Connection) -> None:
     """Following `links.next` yields each event once, in order, with the same total on each page."""
     given: dict[str, str] = {"per_page": "3", "recipients": "ada@example.com", "cursor": "initial"}
     seen: list[str] = []
+    answer: dict[str, Any] = {}
     for _ in range(4):
         answer = search(query, **given)
         assert answer["total_count"] == 10

@@ -56,7 +56,8 @@ def test_key_comes_in_three_forms(world: World, header: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["", " ", "mw_wrong", KEY.upper(), KEY[:-1], f"Digest {KEY}", "Basic ???", f"Basic {encode(':' + KEY)}", "ä\ud800"]
+    "header",
+    ["", " ", "mw_wrong", KEY.upper(), KEY[:-1], f"Digest {KEY}", "Basic ???", f"Basic {encode(':' + KEY)}", "ä\ud800"],
 )
 def test_anything_else_is_nobody(world: World, header: str) -> None:
     """Missing, malformed and wrong keys are refused alike."""

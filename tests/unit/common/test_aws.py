@@ -170,14 +170,10 @@ ENDPOINTS: list[tuple[dict[str, str], str]] = [
 
 
 @pytest.mark.parametrize(("environment", "expected"), ENDPOINTS)
-def test_endpoint_is_the_regions(
-    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: str
-) -> None:
+def test_endpoint_is_the_regions(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: str) -> None:
     """The endpoint is the bucket's own in its region, unless the environment names another."""
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     client = AwsClient("s3", host_prefix="bucket.")
     assert f"{'https' if client._secure else 'http'}://{client._host}" == expected
-
-

@@ -19,4 +19,4 @@ def test_instants_are_written_in_utc_with_milliseconds() -> None:
 def test_naive_times_are_refused() -> None:
     """A time without a zone means nothing."""
     with pytest.raises(ValueError, match="zone"):
-        format_instant(datetime(2026, 11, 21))  # noqa: DTZ001
+        format_instant(datetime(2026, 11, 21))

@@ -26,8 +26,13 @@ def test_extreme_details_come_back(detail: dict[str, Any]) -> None:
 
 
 def test_dictionary_makes_details_small() -> None:
-    """What SparkPost's events are made of takes a third of what its JSON does, and the first byte names the dictionary."""
-    detail = {"rcpt_type": "to", "msg_size": "6237", "recv_method": "rest", "injection_time": "2026-11-07T19:31:09.000Z"}
+    """What SparkPost's events are made of takes a third of its JSON; the first byte names the dictionary."""
+    detail = {
+        "rcpt_type": "to",
+        "msg_size": "6237",
+        "recv_method": "rest",
+        "injection_time": "2026-11-07T19:31:09.000Z",
+    }
     packed = pack_detail(detail)
     assert packed[0] == 1
     assert len(packed) < 40

@@ -25,7 +25,7 @@ def test_values_survive(value: Any) -> None:
 @pytest.mark.parametrize("text", [b"", b"{", b"[1,]", b"\xff", b"nul"])
 def test_malformed_text_is_a_value_error(text: bytes) -> None:
     """What is not JSON is one kind of error, whoever found it."""
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError):
         decode_json(text)
 
 

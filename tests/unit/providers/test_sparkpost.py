@@ -63,7 +63,7 @@ def test_bounce_is_normalised_whole() -> None:
         reason="MAIL REFUSED - IP (17.99.99.99) is in black list",
         url=None,
         ip_address="127.0.0.1",
-        index=0,
+        position=0,
         detail=event.detail,  # type: ignore[union-attr]
     )
     assert sample == restore(event)
@@ -144,7 +144,7 @@ def test_ping_is_no_event(body: bytes) -> None:
 def test_ping_counts_as_a_place() -> None:
     """Places in the batch are those of the array."""
     body = json.dumps([{"msys": {}}, 7, {"msys": {"message_event": {"type": "open", "timestamp": 1}}}]).encode()
-    assert [parsed.index for parsed in parse(body)] == [1, 2]
+    assert [parsed.position for parsed in parse(body)] == [1, 2]
 
 
 @pytest.mark.parametrize("bounce_class", sorted(BOUNCE_CLASSES))
@@ -194,7 +194,9 @@ def test_tables_are_consistent() -> None:
 
 def test_client_is_told_apart_from_its_reading() -> None:
     """User agent and SparkPost's reading of it make the client."""
-    event = parse_one({"type": "open", "user_agent": "Mail/1", "user_agent_parsed": {"os_family": "iOS"}}, "track_event")
+    event = parse_one(
+        {"type": "open", "user_agent": "Mail/1", "user_agent_parsed": {"os_family": "iOS"}}, "track_event"
+    )
     assert event.client == Client("Mail/1", '{"os_family":"iOS"}')
 
 

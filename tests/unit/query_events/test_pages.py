@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from common.errors import ApiError
 from query_events.pages import Cursor, decode_cursor, encode_cursor
 
-times = st.datetimes(min_value=datetime(1971, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+times = st.datetimes(min_value=datetime(1971, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC))
 keys = st.integers(min_value=-(2**63), max_value=2**63 - 1)
 
 

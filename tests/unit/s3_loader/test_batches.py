@@ -26,7 +26,7 @@ def test_missing_ids_are_none() -> None:
 @pytest.mark.parametrize("metadata", [{}, {"received-at": "yesterday"}, {"received-at": "2026-11-21T09:30:05"}])
 def test_foreign_object_is_an_error(metadata: dict[str, str]) -> None:
     """An object that the listener did not store is not taken for a batch."""
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError):
         read_batch("raw/x", StoredObject(b"[]", "", metadata))
 
 

@@ -26,8 +26,10 @@ def test_test_message_tells_of_nothing() -> None:
     assert read_notification('{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"raw"}') == []
 
 
-@pytest.mark.parametrize("body", ["", "x", "{}", '{"Records": [{}]}', '{"Records": null}', build("k").replace("key", "kee")])
+@pytest.mark.parametrize(
+    "body", ["", "x", "{}", '{"Records": [{}]}', '{"Records": null}', build("k").replace("key", "kee")]
+)
 def test_anything_else_is_an_error(body: str) -> None:
     """A message of another form fails its record, which ends in the dead-letter queue."""
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError):
         read_notification(body)

@@ -123,7 +123,7 @@ def test_refusals_have_the_one_error_body(
     world: World, status: int, request_: dict[str, str], headers: dict[str, str]
 ) -> None:
     """Unknown provider 404, not POST 405, wrong credentials 401; nothing is stored."""
-    answer = world.post("[]", **request_)  # type: ignore[arg-type]
+    answer = world.post("[]", **request_)
     assert answer[0] == status
     assert set(answer[1]["errors"][0]) == {"message", "description", "code"}
     assert answer[2].items() >= headers.items()
@@ -152,7 +152,7 @@ def test_damaged_base64_is_400(world: World) -> None:
 
 @pytest.mark.parametrize("broken", ["bucket", "secrets"])
 def test_failure_to_store_is_5xx(world: World, broken: str) -> None:
-    """When S3 or Secrets Manager fail the sender is told to come again, and does so in vain only until they are back."""
+    """While S3 or Secrets Manager fail the sender is told to come again; then it succeeds."""
     getattr(world, broken).failing = True
     assert world.post("[]")[0] == 503
     getattr(world, broken).failing = False
