@@ -81,7 +81,7 @@ class Worker:
         self.init_error: bytes | None = None
         self.started_at = time.monotonic()
         self.init_duration: float | None = None  # seconds; reported with the first invocation only
-        self._api = WebServer(self._answer, body_limit=MAX_PAYLOAD_BYTES + 65536)
+        self._api = WebServer(self._answer)
         self._api.start(f"runtime api {pool.function.logical_id}")
         environment = {**launch.environment, "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._api.port}"}
         self.process: subprocess.Popen[bytes] = processes.start(
