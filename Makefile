@@ -7,7 +7,6 @@ SHELL := /bin/bash
 .PHONY: help demo run replay logs api-key test check bench build format lock clean \
 	check-style check-types check-template check-build check-tests
 
-PORT ?= 8600
 ARCH ?= arm64
 THIS_ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 OTHER_ARCH := $(if $(filter arm64,$(THIS_ARCH)),x86_64,arm64)
@@ -23,7 +22,6 @@ PY := $(BIN)/python
 export SAM_CLI_TELEMETRY := 0
 export SAM_CLI_CHECK_VERSION := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-export PORT
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
