@@ -1,7 +1,7 @@
 """Entry point of the authorizer: who asks, by an API key.
 
 It never refuses by itself: API Gateway's own refusal can't carry the one error body. It says who it is, or what is
-wrong, and query_events answers (docs/decisions/0002-refusals.md).
+wrong, and query_events answers (docs/decisions/0002-refusals-by-the-query-function.md).
 """
 
 import logging
