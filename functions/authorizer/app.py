@@ -4,14 +4,11 @@ It never refuses by itself: API Gateway's own refusal can't carry the one error 
 wrong, and query_events answers (docs/decisions/0002-refusals-by-the-query-function.md).
 """
 
-import logging
 from functools import cache
 from typing import Any
 
 from authorizer.keys import ApiKeys
 from common.settings import read_text
-
-logging.getLogger().setLevel(logging.INFO)
 
 
 @cache

@@ -9,7 +9,6 @@ from common.database import Database, DatabaseSettings, connect
 from common.settings import read_number
 from maintain_partitions.partitions import maintain_partitions
 
-logging.getLogger().setLevel(logging.INFO)
 log = logging.getLogger(__name__)
 
 

@@ -11,7 +11,6 @@ from migrate_database.files import list_migrations
 from migrate_database.migrations import MigrationError, apply_migrations
 from migrate_database.roles import create_roles
 
-logging.getLogger().setLevel(logging.INFO)
 log = logging.getLogger(__name__)
 
 

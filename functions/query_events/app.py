@@ -15,7 +15,6 @@ from common.errors import ApiError
 from common.responses import Response, build_error
 from query_events.routes import Answer, check_caller, find_route
 
-logging.getLogger().setLevel(logging.INFO)
 log = logging.getLogger(__name__)
 
 SESSION = {

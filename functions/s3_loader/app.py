@@ -1,7 +1,6 @@
 """Entry point of the loader: SQS records, each a notification of one stored batch."""
 
 import gc
-import logging
 from functools import cache
 from typing import Any
 
@@ -15,7 +14,6 @@ from s3_loader.service import LoaderService
 # A batch is tens of thousands of objects that are freed as soon as it is loaded: collecting them midway is in vain.
 gc.freeze()
 gc.set_threshold(200_000, 20, 20)
-logging.getLogger().setLevel(logging.INFO)
 
 _processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 

@@ -7,7 +7,7 @@ meets it for the first time; `ON CONFLICT DO NOTHING` does the rest.
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from psycopg2.extensions import cursor as Cursor  # noqa: N812
+from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import execute_values
 
 from common.event_keys import hash_key

@@ -15,7 +15,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from common.cloudformation import FAILED, SUCCESS, answer_cloudformation
 from common.settings import SettingError, read_text
 
-logging.getLogger().setLevel(logging.INFO)
 log = logging.getLogger(__name__)
 
 MIGRATION_SECONDS = 840  # a minute less than a function may take

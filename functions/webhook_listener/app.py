@@ -9,7 +9,6 @@ from common.responses import Response, build_error
 from webhook_listener.receiving import Receiver
 from webhook_listener.requests import read_request
 
-logging.getLogger().setLevel(logging.INFO)
 log = logging.getLogger(__name__)
 
 CHALLENGE = {"www-authenticate": 'Basic realm="webhooks"'}

@@ -17,7 +17,7 @@ def read(name: str) -> str:
 
 def test_every_parameter_is_documented() -> None:
     """docs/api.md has a line for each parameter of the search, and none for others."""
-    table = re.findall(r"^\| `(\w+)` \|", read("docs/api.md"), re.M)
+    table = re.findall(r"^\| `(\w+)` \|", read("docs/api.md"), re.MULTILINE)
     assert sorted(table) == sorted([*PARAMETERS, "cursor"])
 
 
@@ -38,7 +38,7 @@ def test_every_setting_is_documented() -> None:
 
 def test_every_command_is_documented() -> None:
     """The README names each make target that has a help line, and no other."""
-    targets = set(re.findall(r"^([a-z-]+):.*?## ", read("Makefile"), re.M)) - {"help"}
+    targets = set(re.findall(r"^([a-z-]+):.*?## ", read("Makefile"), re.MULTILINE)) - {"help"}
     assert set(re.findall(r"make ([a-z-]+)", read("README.md"))) == targets
 
 
@@ -47,7 +47,7 @@ def test_every_template_parameter_is_documented() -> None:
     template = read("template.yaml")
     parameters = template.partition("\nParameters:")[2].partition("\nConditions:")[0]
     outputs = template.partition("\nOutputs:")[2]
-    names = re.findall(r"^  ([A-Z]\w+):$", parameters + outputs, re.M)
+    names = re.findall(r"^  ([A-Z]\w+):$", parameters + outputs, re.MULTILINE)
     assert len(names) > 20
     assert [name for name in names if f"`{name}`" not in read("docs/operations.md")] == []
 
