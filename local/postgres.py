@@ -159,6 +159,7 @@ class Postgres:
             folder = directory / "postgres"
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
+            self._processes.guard_folder(folder)
             return folder
         folder = Path(tempfile.mkdtemp(prefix="mailwake-postgres-"))
         self._processes.guard_folder(folder)

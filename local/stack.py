@@ -27,7 +27,7 @@ from local.postgres import SUPERUSER, Postgres
 from local.processes import ProcessGroup
 from local.queues import QueuePoller
 from local.schedules import Clock
-from local.state import PROJECT, STATE_ROOT, StackState, explain_port
+from local.state import PROJECT, STATE_ROOT, StackState, explain_port, remove_old_folders
 from local.template import Template, TemplateError, load_template
 from local.waiting import count_messages
 from local.workers import FunctionPool, Result
@@ -175,6 +175,8 @@ class Stack:
         except OSError as error:
             raise PortTakenError(explain_port(self._wanted_port)) from error
         self._closing.callback(self.gateway.close)
+        if self._directory is None:
+            remove_old_folders()
         self.directory = self._directory or STATE_ROOT / str(self.gateway.server.port)
         self._logs = self.directory / "logs"
         shutil.rmtree(self._logs, ignore_errors=True)

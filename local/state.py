@@ -1,6 +1,7 @@
 """The folder of a stack, .local/<port>/: its description (stack.json), and the logs of its functions and servers."""
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -65,6 +66,13 @@ def is_running(pid: int, started_at: float | None = None) -> bool:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
+
+
+def remove_old_folders() -> None:
+    """Removes the folders of stacks that ended more than a day ago: each free port that was ever taken left one."""
+    for folder in STATE_ROOT.glob("*"):
+        if read_state(folder) is None and time.time() - folder.stat().st_mtime > 86400:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def find_stack(port: int | None) -> StackState:

@@ -175,6 +175,7 @@ def test_unparseable_body_goes_to_quarantine(stack: Stack) -> None:
     assert "JSON" in select(stack, find + " ORDER BY loaded_at DESC")[0][0]
 
 
+@pytest.mark.slow
 def test_poisoned_object_ends_in_the_dead_letter_queue(stack: Stack) -> None:
     """An object that can never be loaded is given up after the template's tries, and holds back nothing else."""
     key = f"raw/sparkpost/2026/01/01/00/poisoned-{make_recipient()}"
@@ -201,6 +202,7 @@ def test_loader_killed_in_the_middle_of_a_load(paused: Stack, number: signal.Sig
     await_true(lambda: is_loading(paused), "a load under way")
     assert paused.kill_workers("S3Loader", number) > 0
     await_events(paused, recipient, sum(sizes))
+    assert f"Runtime exited: signal: {number.name}" in paused.log_path("S3Loader").read_text()
     paused.await_empty_queue()
     assert count_events(paused, recipient) == sum(sizes)
 
@@ -210,6 +212,7 @@ def is_loading(stack: Stack) -> bool:
     return any(worker.current and not worker.current.done.is_set() for worker in stack.pools["S3Loader"].workers())
 
 
+@pytest.mark.slow
 def test_kill_in_the_middle_of_200_batches(paused: Stack) -> None:
     """All loaders are killed, three times over, in the middle of 200 batches: every event is there once."""
     recipient = make_recipient()
@@ -219,7 +222,7 @@ def test_kill_in_the_middle_of_200_batches(paused: Stack) -> None:
     for share in (0.2, 0.4, 0.6):
         await_events(paused, recipient, int(8000 * share))
         await_true(lambda: is_loading(paused) or not paused.count_messages("LoadQueue"), "a load under way")
-        paused.kill_workers("S3Loader")
+        assert paused.kill_workers("S3Loader") > 0
     await_events(paused, recipient, 8000, patience=60)
     paused.await_empty_queue()
     distinct = "SELECT count(*), count(DISTINCT event_key) FROM events WHERE recipient = %s"
