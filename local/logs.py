@@ -19,7 +19,7 @@ def show_logs(folder: Path, function: str | None, *, follow: bool, lines: int, o
     for path in sorted(folder.glob(pattern)):
         text = path.read_bytes()
         positions[path] = len(text)
-        _print(path, "\n".join(_decode(text).splitlines()[-lines:]), out, named=function is None)
+        _print(path, "\n".join(text.decode(errors="replace").splitlines()[-lines:]), out, named=function is None)
     while follow:
         time.sleep(0.2)
         for path in sorted(folder.glob(pattern)):
@@ -27,16 +27,12 @@ def show_logs(folder: Path, function: str | None, *, follow: bool, lines: int, o
                 log.seek(positions.get(path, 0))
                 text = log.read()
             positions[path] = positions.get(path, 0) + len(text)
-            _print(path, _decode(text), out, named=function is None)
-
-
-def _decode(text: bytes) -> str:
-    """The runtime writes a multi-line error with carriage returns, so that CloudWatch keeps it as one entry."""
-    return text.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+            _print(path, text.decode(errors="replace"), out, named=function is None)
 
 
 def _print(path: Path, text: str, out: TextIO, *, named: bool) -> None:
     prefix = f"{path.stem}: " if named else ""
+    # The runtime puts carriage returns into an error of several lines, for CloudWatch; splitlines takes them for ends.
     for line in text.splitlines():
         print(f"{prefix}{line}", file=out)
     out.flush()

@@ -16,7 +16,7 @@ Parameters:
 Mappings:
   Sizes: { dev: { memory: 128 }, prod: { memory: 1024 } }
 Conditions:
-  IsKept: !And [!Condition IsProd, !Not [!Equals [!Ref Days, 0]]]
+  IsKept: !And [!Condition IsProd, !Not [!Equals [!Ref Days, "0"]]]
   IsProd: !Equals [!Ref Stage, prod]
   IsAny: !Or [!Condition IsProd, !Equals [!Ref Stage, dev]]
 Globals:

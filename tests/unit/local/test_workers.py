@@ -131,13 +131,14 @@ def test_crash_is_a_function_error(make_pool: MakePool) -> None:
 def test_timeout_kills(make_pool: MakePool, tmp_path: Path) -> None:
     """A handler that takes longer than its timeout is killed at that time, and its successor answers."""
     pool = make_pool(timeout=0.5)
-    invoke(pool, "tell")  # the start does not count
+    pid = invoke(pool, "tell")[0]["pid"]  # the start does not count
     began = time.monotonic()
     answer, error = invoke(pool, "sleep", seconds=20)
     assert 0.4 < time.monotonic() - began < 3
     assert error == "Unhandled"
     assert "Task timed out after 0.50 seconds" in answer["errorMessage"]
-    assert invoke(pool, "echo")[1] is None
+    assert invoke(pool, "tell")[0]["pid"] != pid
+    assert time.monotonic() - began < 10  # nobody waited for the sleeper
     assert '"status": "timeout"' in read_log(tmp_path, awaited='"timeout"')
 
 
