@@ -1,7 +1,7 @@
 """The normalised event: one shape for all providers.
 
-An event is split along what it shares with others, because Postgres stores it so: `Kind`, `Mailing`, `Receiver` and
-`Client` are the same for many events and are stored once each (docs/decisions/0001-event-layout.md).
+An event is split along what it shares with others, because Postgres stores it so: `Kind`, `Sender`, `Mailing`,
+`Receiver` and `Client` are the same for many events and are stored once each (docs/decisions/0001-event-layout.md).
 """
 
 from datetime import datetime
@@ -49,20 +49,26 @@ class Kind(NamedTuple):
     first_open: bool = False  # the first open of this message
 
 
+class Sender(NamedTuple):
+    """What the mailings of one sender share."""
+
+    address: str | None = None  # in From
+    subaccount: str | None = None
+    ip_pool: str | None = None
+    sending_ip: str | None = None
+    shared: str = ""  # JSON object of the provider's other fields that its mailings share
+
+
 class Mailing(NamedTuple):
     """What the messages of one mailing share."""
 
     campaign: str | None = None
     template: str | None = None
     subject: str | None = None
-    sender: str | None = None  # the address in From
-    subaccount: str | None = None
-    ip_pool: str | None = None
-    sending_ip: str | None = None
     ab_test: str | None = None
     ab_test_version: str | None = None
     tags: tuple[str, ...] = ()
-    shared: str = ""  # JSON object of the provider's other fields that its messages share
+    sender: Sender = Sender()
 
 
 class Receiver(NamedTuple):

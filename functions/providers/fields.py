@@ -7,43 +7,44 @@ What can't be told from the columns is noted in the detail under the reserved na
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from common.events import Json
 
 NOTES = ""  # no provider has a field of this name; one that has is kept whole
-LONGEST_TEXT = (
-    600  # characters of a text column: what a B-tree can index in any script; longer ones stay in the detail too
-)
+LONGEST_INDEXED = 600  # characters of a column that a B-tree indexes, in any script; longer ones stay in the detail too
+_TEXT_OR_ABSENT = frozenset({str, type(None)})
 # What JSON can say and Postgres can't hold: NUL, and halves of surrogate pairs.
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 dump_canonical_json = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 
 
-def take_texts(detail: Json, names: Iterable[str]) -> list[str | None]:
-    """The text fields of these names, taken out of the detail.
+def take_texts(fields: Json, names: Sequence[str], detail: Json) -> list[str | None]:
+    """The text fields of these names, taken out of the detail (a copy of the fields).
 
-    What is not a text, or is empty or too long, stays there; its column gets what a text can say of it.
+    What is not a text, or is empty, stays in the detail; its column gets what a text can say of it.
     """
-    texts: list[str | None] = []
-    for name in names:
-        value = detail.get(name)
-        if type(value) is str and 0 < len(value) <= LONGEST_TEXT:
-            del detail[name]
-            texts.append(value)
-        else:
-            texts.append(None if value is None else read_text(value))
-    return texts
+    size = len(detail)
+    pop = detail.pop
+    values = [pop(name, None) for name in names]
+    regular = _TEXT_OR_ABSENT.issuperset(map(type, values)) and "" not in values
+    if regular and len(detail) + len(values) - values.count(None) == size:
+        return values
+    for position, name in enumerate(names):
+        if name in fields and (type(fields[name]) is not str or not fields[name]):
+            detail[name] = fields[name]
+            values[position] = read_text(fields[name])
+    return values
 
 
 def read_text(value: object) -> str | None:
     """A text or number as the text of a column."""
     if type(value) is str:
-        return value[:LONGEST_TEXT] or None
-    return str(value)[:LONGEST_TEXT] if type(value) in (int, float) else None
+        return value or None
+    return str(value) if type(value) in (int, float) else None
 
 
 def read_epoch(value: object) -> datetime:
@@ -60,6 +61,11 @@ def read_epoch(value: object) -> datetime:
     except (ValueError, OverflowError, OSError):
         pass
     raise ValueError("timestamp is neither seconds since 1970 nor ISO 8601 with a zone")
+
+
+def format_epoch(instant: datetime) -> str:
+    """Whole seconds since 1970."""
+    return str(int(instant.timestamp()))
 
 
 def hash_canonical(item: object) -> str:

@@ -34,13 +34,15 @@ from common.events import (
     Kind,
     Mailing,
     Receiver,
+    Sender,
     Unparseable,
 )
 from common.json_text import decode_json, encode_json
 from providers.fields import (
-    LONGEST_TEXT,
+    LONGEST_INDEXED,
     NOTES,
     clean,
+    format_epoch,
     hash_canonical,
     may_be_unstorable,
     read_epoch,
@@ -107,22 +109,25 @@ BOUNCE_CLASSES = {
     100: (SOFT, AUTORESPONDED),  # a challenge
 }
 
-# Their field → where it is kept, in the order of `Mailing` and `Receiver`. Each is text, and left out of the detail.
+# Their field → where it is kept, in the order of `Sender`, `Mailing` and `Receiver`. Each is text, and left out of the
+# detail.
 EVENT_FIELDS = {
     "message_id": "message_id",
     "transmission_id": "transmission_id",
+    "raw_reason": "reason",
     "target_link_url": "url",
     "ip_address": "ip_address",
-    "raw_reason": "reason",
+}
+SENDER_FIELDS = {
+    "friendly_from": "address",
+    "subaccount_id": "subaccount",
+    "ip_pool": "ip_pool",
+    "sending_ip": "sending_ip",
 }
 MAILING_FIELDS = {
     "campaign_id": "campaign",
     "template_id": "template",
     "subject": "subject",
-    "friendly_from": "sender",
-    "subaccount_id": "subaccount",
-    "ip_pool": "ip_pool",
-    "sending_ip": "sending_ip",
     "ab_test_id": "ab_test",
     "ab_test_version": "ab_test_version",
 }
@@ -132,7 +137,8 @@ RECEIVER_FIELDS = {
     "mailbox_provider": "mailbox_provider",
     "mailbox_provider_region": "mailbox_provider_region",
 }
-# Fields without a column that all messages of a mailing share; kept with it where they are text or true/false.
+TEXT_FIELDS = (*EVENT_FIELDS, *SENDER_FIELDS, *MAILING_FIELDS, *RECEIVER_FIELDS, "user_agent")
+# Fields without a column that a sender's mailings share; kept with it where they are text or true/false.
 SHARED_FIELDS = (
     "customer_id",
     "template_version",
@@ -143,6 +149,7 @@ SHARED_FIELDS = (
     "amp_enabled",
     "transactional",
 )
+_SHARED_TYPES = frozenset({str, bool, type(None)})
 
 _kinds: dict[tuple[str, object, bool], Kind] = {}
 _shared: dict[tuple[object, ...], str] = {}
@@ -219,13 +226,17 @@ def _build_event(fields: Json, provider_type: str, position: int) -> Event:
     detail = fields.copy()
     absent: list[str] = []
     occurred_at = read_epoch(detail.get("timestamp"))
-    if detail["timestamp"] == str(int(occurred_at.timestamp())):
+    if detail["timestamp"] == format_epoch(occurred_at):
         del detail["timestamp"]
-    message_id, transmission_id, url, ip_address, reason = take_texts(detail, EVENT_FIELDS)
+    texts = take_texts(fields, TEXT_FIELDS, detail)
+    message_id, transmission_id, reason, url, ip_address = texts[:5]
+    domain, *receiver, user_agent = texts[14:]
+    if message_id is not None and len(message_id) > LONGEST_INDEXED:
+        detail["message_id"] = message_id
+        message_id = message_id[:LONGEST_INDEXED]
     if reason is None and (reason := read_text(detail.get("reason"))) is not None:
         absent.append("raw_reason")
     recipient = _take_recipient(detail, absent)
-    domain, routing_domain, mailbox_provider, region = take_texts(detail, RECEIVER_FIELDS)
     if domain is None and (domain := split_domain(recipient)) is not None:
         absent.append("recipient_domain")
     metadata = detail.get("rcpt_meta")
@@ -233,22 +244,23 @@ def _build_event(fields: Json, provider_type: str, position: int) -> Event:
         del detail["rcpt_meta"]
     else:
         metadata = None
+    sender = Sender._make((*texts[5:9], _take_shared(fields, detail)))
     event = Event(
-        occurred_at=occurred_at,
-        event_id=_take_event_id(detail, absent, fields),
-        kind=_take_kind(detail, provider_type),
-        mailing=_take_mailing(detail),
-        receiver=Receiver(domain, routing_domain, mailbox_provider, region),
-        client=_take_client(detail),
-        recipient=recipient,
-        message_id=message_id,
-        transmission_id=transmission_id,
-        metadata=metadata,
-        reason=reason,
-        url=url,
-        ip_address=ip_address,
-        position=position,
-        detail=detail,
+        occurred_at,
+        _take_event_id(detail, absent, fields),
+        _take_kind(detail, provider_type),
+        Mailing._make((*texts[9:14], _take_tags(detail), sender)),
+        Receiver._make((domain, *receiver)),
+        None if user_agent is None else _take_client(detail, user_agent),
+        recipient,
+        message_id,
+        transmission_id,
+        metadata,
+        reason,
+        url,
+        ip_address,
+        position,
+        detail,
     )
     if absent:
         detail[NOTES] = {"absent": absent}
@@ -272,7 +284,7 @@ def _take_recipient(detail: Json, absent: list[str]) -> str | None:
     given = detail.get("rcpt_to")
     if type(given) is not str or not given:
         return None
-    recipient = given.strip().lower()[:LONGEST_TEXT]
+    recipient = given.strip().lower()[:LONGEST_INDEXED]
     if recipient == given:
         del detail["rcpt_to"]
     if "raw_rcpt_to" not in detail:
@@ -320,35 +332,33 @@ def _build_kind(provider_type: str, bounce_class: str | None, prefetched: bool) 
     )
 
 
-def _take_mailing(detail: Json) -> Mailing:
-    values: list[object] = []
-    for name in SHARED_FIELDS:
-        value = detail.get(name)
-        if value is not None:
-            if type(value) is str or type(value) is bool:
-                del detail[name]
-            else:
-                value = None
-        values.append(value)
-    key = tuple(values)
-    shared = _shared.get(key)
+def _take_shared(fields: Json, detail: Json) -> str:
+    """The JSON of what a sender's mailings share."""
+    size = len(detail)
+    pop = detail.pop
+    values = tuple([pop(name, None) for name in SHARED_FIELDS])
+    if not _SHARED_TYPES.issuperset(map(type, values)) or len(detail) + len(values) - values.count(None) != size:
+        kept = {name: fields[name] for name in SHARED_FIELDS if type(fields.get(name, "")) not in (str, bool)}
+        detail |= kept
+        values = tuple([None if name in kept else fields.get(name) for name in SHARED_FIELDS])
+    shared = _shared.get(values)
     if shared is None:
         pairs = zip(SHARED_FIELDS, values, strict=True)
         shared = encode_json({name: value for name, value in pairs if value is not None}).decode()
         if len(_shared) < CACHED:
-            _shared[key] = shared
+            _shared[values] = shared
+    return shared
+
+
+def _take_tags(detail: Json) -> tuple[str, ...]:
     tags = detail.get("rcpt_tags")
     if type(tags) is list and tags and all(type(tag) is str for tag in tags):
         del detail["rcpt_tags"]
-    else:
-        tags = ()
-    return Mailing._make((*take_texts(detail, MAILING_FIELDS), tuple(tags), shared))
+        return tuple(tags)
+    return ()
 
 
-def _take_client(detail: Json) -> Client | None:
-    (user_agent,) = take_texts(detail, ("user_agent",))
-    if user_agent is None:
-        return None
+def _take_client(detail: Json, user_agent: str) -> Client:
     parsed = detail.get("user_agent_parsed")
     if type(parsed) is not dict:
         return Client(user_agent)
@@ -363,17 +373,22 @@ def restore(event: Event) -> Json:
     if "whole" in notes:
         whole: Json = notes["whole"]
         return whole
-    values: Json = {"type": event.kind.provider_type, "timestamp": str(int(event.occurred_at.timestamp()))}
+    values: Json = {"type": event.kind.provider_type, "timestamp": format_epoch(event.occurred_at)}
     if event.kind.bounce_class is not None:
         values["bounce_class"] = str(event.kind.bounce_class)
     values |= {"event_id": event.event_id, "rcpt_to": event.recipient, "raw_rcpt_to": event.recipient}
     values |= {"rcpt_meta": event.metadata, "rcpt_tags": list(event.mailing.tags) or None}
-    for table, source in ((EVENT_FIELDS, event), (MAILING_FIELDS, event.mailing), (RECEIVER_FIELDS, event.receiver)):
+    for table, source in (
+        (EVENT_FIELDS, event),
+        (SENDER_FIELDS, event.mailing.sender),
+        (MAILING_FIELDS, event.mailing),
+        (RECEIVER_FIELDS, event.receiver),
+    ):
         values |= {theirs: getattr(source, ours) for theirs, ours in table.items()}
     if event.client is not None:
         values["user_agent"] = event.client.user_agent
         values["user_agent_parsed"] = json.loads(event.client.parsed) if event.client.parsed else None
-    values |= json.loads(event.mailing.shared) if event.mailing.shared else {}
+    values |= json.loads(event.mailing.sender.shared or "{}")
     for name in notes.get("absent", ()):
         values.pop(name, None)
     kept = {name: value for name, value in values.items() if value is not None and name not in fields}

@@ -8,10 +8,11 @@ from pypika.queries import QueryBuilder, Selectable
 
 from common.details import unpack_detail
 from common.event_keys import read_event_id
-from common.events import Client, Event, Kind, Mailing, Receiver
+from common.events import Client, Event, Kind, Mailing, Receiver, Sender
 
 kinds = Table("kinds")
 mailings = Table("mailings")
+senders = Table("senders")
 receivers = Table("receivers")
 clients = Table("clients")
 
@@ -42,6 +43,8 @@ def select_whole_events(page: Selectable) -> QueryBuilder:
         .on(kinds.kind_key == page.kind_key)
         .left_join(mailings)
         .on(mailings.mailing_key == page.mailing_key)
+        .left_join(senders)
+        .on(senders.sender_key == mailings.sender_key)
         .left_join(receivers)
         .on(receivers.receiver_key == page.receiver_key)
         .left_join(clients)
@@ -49,7 +52,8 @@ def select_whole_events(page: Selectable) -> QueryBuilder:
         .select(page.occurred_at, page.event_key)
         .select(*(page.field(name) for name in _EVENT_COLUMNS), page.detail)
         .select(*(kinds.field(name) for name in Kind._fields))
-        .select(*(mailings.field(name) for name in Mailing._fields))
+        .select(*(mailings.field(name) for name in Mailing._fields[:-1]))
+        .select(*(senders.field(name) for name in Sender._fields))
         .select(*(receivers.field(name) for name in Receiver._fields))
         .select(*(clients.field(name) for name in Client._fields))
     )
@@ -57,7 +61,8 @@ def select_whole_events(page: Selectable) -> QueryBuilder:
 
 _KIND = 3 + len(_EVENT_COLUMNS)
 _MAILING = _KIND + len(Kind._fields)
-_RECEIVER = _MAILING + len(Mailing._fields)
+_SENDER = _MAILING + len(Mailing._fields) - 1
+_RECEIVER = _SENDER + len(Sender._fields)
 _CLIENT = _RECEIVER + len(Receiver._fields)
 
 
@@ -65,13 +70,13 @@ def read_event(row: tuple[Any, ...]) -> Event:
     """The event of one row."""
     recipient, message_id, transmission_id, metadata, reason, url, ip_address = row[2 : _KIND - 1]
     kind = Kind(*row[_KIND:_MAILING])
-    mailing = row[_MAILING:_RECEIVER]
+    *mailing, tags = row[_MAILING:_SENDER]
     return Event(
         occurred_at=row[0],
         event_id=read_event_id(kind.provider, row[1]),
         kind=kind,
-        # A mailing may be gone for an instant, while its last events are being dropped.
-        mailing=Mailing() if mailing[-1] is None else Mailing._make((*mailing[:-2], tuple(mailing[-2]), mailing[-1])),
+        # Tags are never null, but a mailing may be gone for an instant, while its last events are being dropped.
+        mailing=Mailing() if tags is None else Mailing._make((*mailing, tuple(tags), Sender(*row[_SENDER:_RECEIVER]))),
         receiver=Receiver(*row[_RECEIVER:_CLIENT]),
         client=None if row[_CLIENT] is None else Client(*row[_CLIENT:]),
         recipient=recipient,

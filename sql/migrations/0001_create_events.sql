@@ -33,20 +33,26 @@ CREATE TABLE kinds (
     first_open    boolean NOT NULL
 );
 
+-- What the mailings of one sender share.
+CREATE TABLE senders (
+    sender_key bigint PRIMARY KEY,
+    address    text,             -- in From
+    subaccount text,
+    ip_pool    text,
+    sending_ip text,
+    shared     text NOT NULL     -- JSON of the provider's other fields that the mailings share
+);
+
 -- What the messages of one mailing share.
 CREATE TABLE mailings (
     mailing_key     bigint PRIMARY KEY,
+    sender_key      bigint NOT NULL,  -- → senders
     campaign        text,
     template        text,
     subject         text,
-    sender          text,
-    subaccount      text,
-    ip_pool         text,
-    sending_ip      text,
     ab_test         text,
     ab_test_version text,
-    tags            text[] NOT NULL,
-    shared          text   NOT NULL  -- JSON of the provider's other fields that the messages share
+    tags            text[] NOT NULL
 );
 
 -- The receiving side.
@@ -131,6 +137,6 @@ GRANT EXECUTE ON FUNCTION create_events_partition TO mailwake_loader;
 GRANT SELECT, INSERT, UPDATE ON batches, quarantine TO mailwake_loader;
 GRANT DELETE ON quarantine TO mailwake_loader;
 GRANT USAGE ON SEQUENCE batches_batch_id_seq TO mailwake_loader;
-GRANT SELECT, INSERT ON events, kinds, mailings, receivers, clients TO mailwake_loader;
+GRANT SELECT, INSERT ON events, kinds, senders, mailings, receivers, clients TO mailwake_loader;
 
-GRANT SELECT ON events, batches, quarantine, kinds, mailings, receivers, clients TO mailwake_query;
+GRANT SELECT ON events, batches, quarantine, kinds, senders, mailings, receivers, clients TO mailwake_query;

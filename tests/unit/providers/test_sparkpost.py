@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.traffic import batches
-from common.events import EVENT_TYPES, Client, Event, Kind, Mailing, Receiver, Unparseable
+from common.events import EVENT_TYPES, Client, Event, Kind, Mailing, Receiver, Sender, Unparseable
 from providers.sparkpost import (
     BOUNCE_CLASSES,
     MAILING_FIELDS,
     RECEIVER_FIELDS,
+    SENDER_FIELDS,
     TYPES,
     find_batch_id,
     parse,
@@ -49,10 +50,8 @@ def test_bounce_is_normalised_whole() -> None:
             campaign="Example Campaign Name",
             template="templ-1234",
             subject="Summer deals are here!",
-            sender="sender@example.com",
-            subaccount="101",
             tags=("male", "US"),
-            shared=shared,
+            sender=Sender(address="sender@example.com", subaccount="101", shared=shared),
         ),
         receiver=Receiver(domain="example.com", routing_domain="example.com"),
         client=None,
@@ -186,9 +185,10 @@ def test_unknown_type_is_kept() -> None:
 
 
 def test_tables_are_consistent() -> None:
-    """Our types exist; the fields of mailings and receivers are in the order of their tuples."""
+    """Our types exist; the fields of senders, mailings and receivers are in the order of their tuples."""
     assert {ours for _, ours in TYPES.values()} <= EVENT_TYPES
     assert tuple(MAILING_FIELDS.values()) == Mailing._fields[:-2]
+    assert tuple(SENDER_FIELDS.values()) == Sender._fields[:-1]
     assert tuple(RECEIVER_FIELDS.values()) == Receiver._fields
 
 
