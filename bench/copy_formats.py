@@ -14,12 +14,13 @@ from collections.abc import Callable
 import psutil
 import psycopg2
 
+from bench.database import DATABASE, run_postgres
 from bench.layout_parts import Event, compact, escape, hash_content, instant
 from bench.layout_star import Star, Variant
 from bench.layouts import read_events
-from bench.postgres import run_postgres
 from bench.traffic import batches
 from bench.vocabulary import TRAINING_VOCABULARIES
+from local.postgres import SUPERUSER
 
 Row = tuple[int, int, int, int, str, bytes | None, str, str | None, bytes]
 TABLE = """CREATE TABLE rows (occurred_at timestamptz, event_key bigint, mailing bigint, batch_id int, recipient text,
@@ -101,21 +102,21 @@ def main() -> None:
         ("text", render_text, ""),
         ("binary", render_binary, " WITH (FORMAT binary)"),
     ]
-    with run_postgres() as dsn:
+    with run_postgres() as server:
         for indexes in ("", INDEXES):
             for name, render, clause in formats * 2:
-                connection = psycopg2.connect(dsn)
+                connection = psycopg2.connect(server.dsn(SUPERUSER, DATABASE))
                 cursor = connection.cursor()
                 cursor.execute(f"DROP TABLE IF EXISTS rows; {TABLE}; {indexes}")
                 connection.commit()
-                server = psutil.Process(connection.get_backend_pid())
-                at, before = time.process_time(), server.cpu_times()
+                backend = psutil.Process(connection.get_backend_pid())
+                at, before = time.process_time(), backend.cpu_times()
                 bodies = [render(rows) for rows in all_rows]
                 rendering = time.process_time() - at
                 for body in bodies:
                     cursor.copy_expert(f"COPY rows FROM STDIN{clause}", io.BytesIO(body))
                     connection.commit()
-                after = server.cpu_times()
+                after = backend.cpu_times()
                 serving = after.user + after.system - before.user - before.system
                 sent = time.process_time() - at - rendering
                 print(

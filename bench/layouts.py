@@ -17,13 +17,14 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extras import execute_values
 
+from bench.database import DATABASE, run_postgres
 from bench.layout_classic import Classic
 from bench.layout_messages import Messages
 from bench.layout_parts import Event, Layout
 from bench.layout_star import Star, Variant
-from bench.postgres import run_postgres
 from bench.traffic import batches
 from bench.vocabulary import TRAINING_VOCABULARIES
+from local.postgres import SUPERUSER
 
 TRAINING_EVENTS = 6_000  # of each training vocabulary
 PARTITIONS = ("2026-10-01", "2026-11-01", "2026-12-01")
@@ -136,8 +137,8 @@ def measure_queries(connection: Connection, layout: Layout) -> dict[str, float]:
 def run(layout: Layout, samples: list[Event], bodies: Iterable[bytes]) -> dict[str, Any]:
     """Everything about one layout, in a database of its own."""
     layout.train(samples)
-    with run_postgres() as dsn:
-        connection = psycopg2.connect(dsn)
+    with run_postgres() as server:
+        connection = psycopg2.connect(server.dsn(SUPERUSER, DATABASE))
         cursor = connection.cursor()
         cursor.execute(layout.schema())
         for begin, end in pairwise(PARTITIONS):

@@ -1,0 +1,114 @@
+"""Measures Mailwake beside its limits: `python -m bench --help`. Exits 1 if a target is missed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from bench.database import create_schema, describe_settings, read_version, run_postgres
+from bench.figures import Figure, draw_table
+from bench.loading import load_alone, measure_load
+from bench.progress import count_up, say
+from bench.queries import measure_queries
+from bench.sizes import measure_size, vacuum
+from bench.stack import measure_stack
+from bench.start_up import measure_listener
+from bench.stored import BATCH_SIZE, MONTHS, write_bodies
+from bench.traffic import START
+from bench.vocabulary import BENCHMARK_VOCABULARY
+
+PARTS = ("load", "size", "query", "listener", "stack")
+
+
+def read_parts(text: str) -> list[str]:
+    """The parts that `--only` names. Raises the error that argparse shows."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    unknown = [part for part in parts if part not in PARTS]
+    if unknown or not parts:
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown) or 'nothing'}: parts are {', '.join(PARTS)}")
+    return parts
+
+
+def read_events(text: str) -> int:
+    """A number of events, `1_000_000` and `1,000,000` too."""
+    try:
+        events = int(text.replace(",", ""))
+    except ValueError:
+        events = 0
+    if events < 10 * BATCH_SIZE:
+        raise argparse.ArgumentTypeError(f"{text}: a number from {10 * BATCH_SIZE} on")
+    return events
+
+
+def find_cpu() -> str:
+    """The processor, as far as the system tells."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} seen"
+
+
+def measure_database(parts: list[str], events: int, seed: int) -> tuple[list[Figure], list[str]]:
+    """Load, size and query: what they found, and what they ran on."""
+    with tempfile.TemporaryDirectory(prefix="mailwake-bench-") as folder, run_postgres() as server:
+        bodies = write_bodies(Path(folder, "bodies"), events, seed, count_up("generating events", events, BATCH_SIZE))
+        data = [
+            f"{events:,} events of {bodies.size / events:,.0f} bytes of JSON, {BATCH_SIZE} a body",
+            f"seed {seed}, vocabulary {BENCHMARK_VOCABULARY}",
+            f"Postgres {read_version(server)}: {describe_settings()}",
+        ]
+        create_schema(server, START, MONTHS)
+        figures = (
+            measure_load(server, bodies, events, Path(folder))
+            if "load" in parts
+            else load_alone(server, bodies, events)
+        )
+        if "size" in parts:
+            figures += measure_size(server, events)
+        if "query" in parts:
+            if "size" not in parts:
+                vacuum(server)
+            figures += measure_queries(server, seed)
+    return figures, data
+
+
+def main() -> int:
+    """Measure what is asked for, draw the table; 1 if a target is missed."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--events", type=read_events, default=1_000_000, help="to load (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="of the generated traffic (%(default)s)")
+    parser.add_argument("--only", type=read_parts, default=list(PARTS), help=f"some of {','.join(PARTS)}")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, _end)
+    figures: list[Figure] = []
+    data: list[str] = []
+    if {"load", "size", "query"} & set(options.only):
+        figures, data = measure_database(options.only, options.events, options.seed)
+    if "listener" in options.only:
+        figures += measure_listener(options.seed)
+    if "stack" in options.only:
+        figures += measure_stack(options.seed)
+    data.append(f"Python {platform.python_version()}, {find_cpu()}")
+    print("\n".join(("", *data, "", draw_table(figures))), flush=True)
+    missed = [figure.name.strip() for figure in figures if figure.verdict == "FALLS SHORT"]
+    if missed:
+        say(f"falls short: {', '.join(missed)}")
+    return 1 if missed else 0
+
+
+def _end(number: int, _frame: FrameType | None) -> NoReturn:
+    """Leaves through every `finally`, so that nothing stays behind."""
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
