@@ -1,17 +1,15 @@
-"""The detail of an event as bytes: JSON, compressed by zstd with a dictionary of what such JSON is made of.
+"""The detail of an event in Postgres: JSON, compressed by zstd with a dictionary of what such JSON is made of.
 
 An event is too short to be compressed by itself: the dictionary, trained on events (bench/train_dictionary.py), brings
 it to a fifth. The first byte names the dictionary; dictionaries are only ever added, because stored events need theirs.
 The frames are without magic number, size and dictionary id, which would say the same of every event.
 """
 
+import threading
 from functools import cache
 from pathlib import Path
 
 import zstandard
-
-from common.events import Json
-from common.json_text import decode_json, encode_json
 
 DICTIONARIES = Path(__file__).parent / "dictionaries"
 CURRENT = 1  # the dictionary that new events are packed with
@@ -32,21 +30,33 @@ def _decompressor(version: int) -> zstandard.ZstdDecompressor:
 
 
 @cache
-def _compressor() -> zstandard.ZstdCompressor:
+def _compression_dictionary() -> zstandard.ZstdCompressionDict:
     dictionary = _dictionary(CURRENT)
     dictionary.precompute_compress(level=LEVEL)
-    parameters = zstandard.ZstdCompressionParameters.from_level(
-        LEVEL, format=zstandard.FORMAT_ZSTD1_MAGICLESS, write_content_size=False, write_dict_id=False
-    )
-    return zstandard.ZstdCompressor(dict_data=dictionary, compression_params=parameters)
+    return dictionary
 
 
-def pack_detail(detail: Json) -> bytes:
-    """The detail as bytes."""
-    return _PREFIX + _compressor().compress(encode_json(detail))
+class _Thread(threading.local):
+    """A compressor serves one thread."""
+
+    def __init__(self) -> None:
+        dictionary = _compression_dictionary()
+        parameters = zstandard.ZstdCompressionParameters.from_level(
+            LEVEL, format=zstandard.FORMAT_ZSTD1_MAGICLESS, write_content_size=False, write_dict_id=False
+        )
+        self.compress = zstandard.ZstdCompressor(dict_data=dictionary, compression_params=parameters).compress
 
 
-def unpack_detail(packed: bytes) -> Json:
-    """The detail that was packed."""
-    detail: Json = decode_json(_decompressor(packed[0]).decompress(packed[1:], max_output_size=LARGEST))
-    return detail
+@cache
+def _thread() -> _Thread:
+    return _Thread()
+
+
+def pack_detail(detail: bytes) -> bytes:
+    """The JSON of a detail, compressed."""
+    return _PREFIX + _thread().compress(detail)
+
+
+def unpack_detail(packed: bytes) -> bytes:
+    """The JSON that was packed."""
+    return _decompressor(packed[0]).decompress(packed[1:], max_output_size=LARGEST)

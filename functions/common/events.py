@@ -99,12 +99,12 @@ class Event(NamedTuple):
     recipient: str | None  # lower case
     message_id: str | None
     transmission_id: str | None
-    metadata: Json | None  # what the sender attached
+    metadata: bytes | None  # JSON object that the sender attached
     reason: str | None  # why: the receiving server's words
     url: str | None  # the link that was clicked
     ip_address: str | None  # of who opened or clicked, or of the receiving server
     position: int  # its place in the batch
-    detail: Json  # everything else that the provider sent
+    detail: bytes  # JSON object of everything else that the provider sent
 
 
 class Unparseable(NamedTuple):

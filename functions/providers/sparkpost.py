@@ -5,8 +5,9 @@ numbers, and differ between the years: each is accepted in any form, and given b
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, cast
 
 from common.event_keys import is_numeric
 from common.events import (
@@ -151,9 +152,9 @@ SHARED_FIELDS = (
 )
 _SHARED_TYPES = frozenset({str, bool, type(None)})
 
-_kinds: dict[tuple[str, object, bool], Kind] = {}
-_shared: dict[tuple[object, ...], str] = {}
-CACHED = 10_000  # entries of each
+CACHED = 10_000  # kinds, and JSONs of shared fields
+
+Read = Callable[[Any, int], Event | None]
 
 
 def verify(request: WebhookRequest, secrets: Sequence[str]) -> None:
@@ -168,6 +169,26 @@ def find_batch_id(request: WebhookRequest) -> str:
 
 def parse(body: bytes) -> Iterator[Event | Unparseable]:
     """The events of a body, in order. A ping (`{"msys": {}}`) is no event."""
+    if may_be_unstorable(body):
+        yield from _parse_any(body, _read_carefully)
+        return
+    from providers.sparkpost_regular import ODD, parse_regular  # the listener never needs it
+
+    regular = parse_regular(body)
+    if regular is None:
+        yield from _parse_any(body, _read_item)
+        return
+    items = None
+    for position, event in enumerate(regular):
+        if event is ODD:
+            items = items or decode_json(body)
+            yield from _read_one(items[position], position, _read_item)
+        elif event is not None:
+            yield cast("Event", event)
+
+
+def _parse_any(body: bytes, read: Read) -> Iterator[Event | Unparseable]:
+    """The events of a body in which anything may come."""
     try:
         items = decode_json(body)
     except (ValueError, RecursionError) as failure:
@@ -176,15 +197,18 @@ def parse(body: bytes) -> Iterator[Event | Unparseable]:
     if type(items) is not list:
         yield Unparseable(None, "the body is not an array of events", items)
         return
-    read = _read_carefully if may_be_unstorable(body) else _read_item
     for position, item in enumerate(items):
-        try:
-            event = read(item, position)
-        except ValueError as problem:
-            yield Unparseable(position, str(problem), item)
-        else:
-            if event is not None:
-                yield event
+        yield from _read_one(item, position, read)
+
+
+def _read_one(item: Any, position: int, read: Read) -> Iterator[Event | Unparseable]:
+    try:
+        event = read(item, position)
+    except ValueError as problem:
+        yield Unparseable(position, str(problem), item)
+    else:
+        if event is not None:
+            yield event
 
 
 def _read_carefully(item: Any, position: int) -> Event | None:
@@ -196,7 +220,7 @@ def _read_carefully(item: Any, position: int) -> Event | None:
     event = _read_item(cleaned, position)
     if event is None or cleaned == item:
         return event
-    return event._replace(detail={NOTES: {"whole": item}})
+    return event._replace(detail=encode_json({NOTES: {"whole": item}}))
 
 
 def _read_item(item: Any, position: int) -> Event | None:
@@ -212,18 +236,18 @@ def _read_item(item: Any, position: int) -> Event | None:
     provider_type = fields.get("type")
     if type(provider_type) is not str:
         raise ValueError("the event has no type")
-    event = _build_event(fields, provider_type, position)
-    if len(classes) > 1 or event_class != TYPES.get(provider_type, ("", ""))[0] or NOTES in fields:
-        return event._replace(detail={NOTES: {"whole": item}})
-    if len(item) > 1:
-        siblings = {name: value for name, value in item.items() if name != "msys"}
-        event.detail.setdefault(NOTES, {})["siblings"] = siblings
-    return event
-
-
-def _build_event(fields: Json, provider_type: str, position: int) -> Event:
-    """The event: what has a column is taken out of the detail, what a column adds is noted as absent there."""
+    notes: Json = {}
     detail = fields.copy()
+    event = _build_event(fields, detail, notes, position)
+    if len(classes) > 1 or event_class != TYPES.get(provider_type, ("", ""))[0] or NOTES in fields:
+        detail, notes = {}, {"whole": item}
+    elif len(item) > 1:
+        notes["siblings"] = {name: value for name, value in item.items() if name != "msys"}
+    return event._replace(detail=encode_json(detail | {NOTES: notes} if notes else detail))
+
+
+def _build_event(fields: Json, detail: Json, notes: Json, position: int) -> Event:
+    """The event without its detail: what has a column is taken out of that, what only a column has is noted as absent."""
     absent: list[str] = []
     occurred_at = read_epoch(detail.get("timestamp"))
     if detail["timestamp"] == format_epoch(occurred_at):
@@ -248,22 +272,22 @@ def _build_event(fields: Json, provider_type: str, position: int) -> Event:
     event = Event(
         occurred_at,
         _take_event_id(detail, absent, fields),
-        _take_kind(detail, provider_type),
+        _take_kind(detail),
         Mailing._make((*texts[9:14], _take_tags(detail), sender)),
         Receiver._make((domain, *receiver)),
         None if user_agent is None else _take_client(detail, user_agent),
         recipient,
         message_id,
         transmission_id,
-        metadata,
+        None if metadata is None else encode_json(metadata),
         reason,
         url,
         ip_address,
         position,
-        detail,
+        b"",
     )
     if absent:
-        detail[NOTES] = {"absent": absent}
+        notes["absent"] = absent
     return event
 
 
@@ -294,24 +318,20 @@ def _take_recipient(detail: Json, absent: list[str]) -> str | None:
     return recipient
 
 
-def _take_kind(detail: Json, provider_type: str) -> Kind:
+def _take_kind(detail: Json) -> Kind:
     """The classification, from type, bounce class and the reading of the user agent."""
     bounce_class = detail.get("bounce_class")
     parsed = detail.get("user_agent_parsed")
     prefetched = type(parsed) is dict and parsed.get("is_prefetched") is True
-    key = (provider_type, bounce_class if type(bounce_class) is str else None, prefetched)
-    kind = _kinds.get(key)
-    if kind is None:
-        kind = _build_kind(*key)
-        if len(_kinds) < CACHED:
-            _kinds[key] = kind
-    del detail["type"]
+    kind = find_kind(detail.pop("type"), bounce_class if type(bounce_class) is str else None, prefetched)
     if kind.bounce_class is not None:
         del detail["bounce_class"]
     return kind
 
 
-def _build_kind(provider_type: str, bounce_class: str | None, prefetched: bool) -> Kind:  # noqa: FBT001 - a key's part
+@lru_cache(CACHED)
+def find_kind(provider_type: str, bounce_class: str | None, prefetched: bool) -> Kind:  # noqa: FBT001 - a key's part
+    """The kind of these."""
     event_type = TYPES.get(provider_type, (None, UNKNOWN))[1]
     number = None
     if bounce_class is not None and bounce_class.isascii() and bounce_class.isdigit() and len(bounce_class) < 6:
@@ -341,13 +361,14 @@ def _take_shared(fields: Json, detail: Json) -> str:
         kept = {name: fields[name] for name in SHARED_FIELDS if type(fields.get(name, "")) not in (str, bool)}
         detail |= kept
         values = tuple([None if name in kept else fields.get(name) for name in SHARED_FIELDS])
-    shared = _shared.get(values)
-    if shared is None:
-        pairs = zip(SHARED_FIELDS, values, strict=True)
-        shared = encode_json({name: value for name, value in pairs if value is not None}).decode()
-        if len(_shared) < CACHED:
-            _shared[values] = shared
-    return shared
+    return build_shared(values)
+
+
+@lru_cache(CACHED)
+def build_shared(values: tuple[str | bool | None, ...]) -> str:
+    """The JSON of SHARED_FIELDS with these values."""
+    pairs = zip(SHARED_FIELDS, values, strict=True)
+    return encode_json({name: value for name, value in pairs if value is not None}).decode()
 
 
 def _take_tags(detail: Json) -> tuple[str, ...]:
@@ -368,7 +389,7 @@ def _take_client(detail: Json, user_agent: str) -> Client:
 
 def restore(event: Event) -> Json:
     """The event as SparkPost sent it: `{"msys": {"<class>": {…}}}`."""
-    fields = dict(event.detail)
+    fields: Json = decode_json(event.detail)
     notes = fields.pop(NOTES, {})
     if "whole" in notes:
         whole: Json = notes["whole"]
@@ -377,7 +398,7 @@ def restore(event: Event) -> Json:
     if event.kind.bounce_class is not None:
         values["bounce_class"] = str(event.kind.bounce_class)
     values |= {"event_id": event.event_id, "rcpt_to": event.recipient, "raw_rcpt_to": event.recipient}
-    values |= {"rcpt_meta": event.metadata, "rcpt_tags": list(event.mailing.tags) or None}
+    values |= {"rcpt_meta": event.metadata and decode_json(event.metadata), "rcpt_tags": list(event.mailing.tags) or None}
     for table, source in (
         (EVENT_FIELDS, event),
         (SENDER_FIELDS, event.mailing.sender),

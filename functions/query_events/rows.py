@@ -9,6 +9,7 @@ from pypika.queries import QueryBuilder, Selectable
 from common.details import unpack_detail
 from common.event_keys import read_event_id
 from common.events import Client, Event, Kind, Mailing, Receiver, Sender
+from common.json_text import encode_json
 
 kinds = Table("kinds")
 mailings = Table("mailings")
@@ -82,7 +83,7 @@ def read_event(row: tuple[Any, ...]) -> Event:
         recipient=recipient,
         message_id=message_id,
         transmission_id=transmission_id,
-        metadata=metadata,
+        metadata=None if metadata is None else encode_json(metadata),
         reason=reason,
         url=url,
         ip_address=ip_address,

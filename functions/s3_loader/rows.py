@@ -12,7 +12,6 @@ from struct import Struct
 from common.details import pack_detail
 from common.event_keys import make_event_key
 from common.events import Event
-from common.json_text import encode_json
 from s3_loader.dimensions import Dimensions
 
 COLUMNS = (
@@ -62,8 +61,7 @@ def render_row(event: Event, batch_id: int, dimensions: Dimensions) -> bytes:
     if event.metadata is None:
         parts.append(NULL)
     else:
-        value = encode_json(event.metadata)
-        parts += (_pack_length(len(value) + 1), b"\x01", value)
+        parts += (_pack_length(len(event.metadata) + 1), b"\x01", event.metadata)
     value = pack_detail(event.detail)
     parts += (_pack_length(len(value)), value)
     return b"".join(parts)

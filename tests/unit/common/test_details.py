@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.details import DICTIONARIES, pack_detail, unpack_detail
+from common.json_text import decode_json, encode_json
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -16,13 +17,13 @@ json_values = st.recursive(
 @given(st.dictionaries(st.text(), json_values, max_size=6))
 def test_any_detail_comes_back(detail: dict[str, Any]) -> None:
     """Whatever JSON can say comes back as it was."""
-    assert unpack_detail(pack_detail(detail)) == detail
+    assert decode_json(unpack_detail(pack_detail(encode_json(detail)))) == detail
 
 
 @pytest.mark.parametrize("detail", [{}, {"a": "\ud800"}, {"a": 2**80}, {"a": "\0"}, {"a": "x" * 3_000_000}])
 def test_extreme_details_come_back(detail: dict[str, Any]) -> None:
     """Nothing, halves of surrogate pairs, large numbers and megabytes come back."""
-    assert unpack_detail(pack_detail(detail)) == detail
+    assert decode_json(unpack_detail(pack_detail(encode_json(detail)))) == detail
 
 
 def test_dictionary_makes_details_small() -> None:
@@ -33,7 +34,7 @@ def test_dictionary_makes_details_small() -> None:
         "recv_method": "rest",
         "injection_time": "2026-11-07T19:31:09.000Z",
     }
-    packed = pack_detail(detail)
+    packed = pack_detail(encode_json(detail))
     assert packed[0] == 1
     assert len(packed) < 40
     assert (DICTIONARIES / "1.zstd").stat().st_size == 32_768

@@ -58,7 +58,7 @@ def test_bounce_is_normalised_whole() -> None:
         recipient="recipient@example.com",
         message_id="0e0d94b7-9085-4e3c-ab30-e3f2cd9c273e",
         transmission_id="65832150921904138",
-        metadata={"customKey": "customValue"},
+        metadata=b'{"customKey":"customValue"}',
         reason="MAIL REFUSED - IP (17.99.99.99) is in black list",
         url=None,
         ip_address="127.0.0.1",
