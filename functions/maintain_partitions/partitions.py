@@ -42,9 +42,10 @@ def maintain_partitions(
 def _delete_unused(connection: Connection) -> int:
     """Deletes the mailings whose events were dropped; the other dimensions stay small by themselves.
 
-    Loads wait meanwhile: one could be about to point at such a mailing.
+    Loads wait meanwhile: one could be about to point at such a mailing, and is told to forget what it remembers.
     """
     with connection, connection.cursor() as cursor:
-        cursor.execute("LOCK TABLE events IN SHARE MODE")
+        cursor.execute("LOCK TABLE ONLY events IN SHARE MODE")
+        cursor.execute("SELECT nextval('dimensions_generation')")
         cursor.execute(DELETE_UNUSED_MAILINGS)
         return cursor.rowcount

@@ -247,7 +247,7 @@ def _read_item(item: Any, position: int) -> Event | None:
 
 
 def _build_event(fields: Json, detail: Json, notes: Json, position: int) -> Event:
-    """The event without its detail: what has a column is taken out of that, what only a column has is noted as absent."""
+    """The event without its detail, out of which what has a column is taken; what only a column has is noted."""
     absent: list[str] = []
     occurred_at = read_epoch(detail.get("timestamp"))
     if detail["timestamp"] == format_epoch(occurred_at):
@@ -398,7 +398,10 @@ def restore(event: Event) -> Json:
     if event.kind.bounce_class is not None:
         values["bounce_class"] = str(event.kind.bounce_class)
     values |= {"event_id": event.event_id, "rcpt_to": event.recipient, "raw_rcpt_to": event.recipient}
-    values |= {"rcpt_meta": event.metadata and decode_json(event.metadata), "rcpt_tags": list(event.mailing.tags) or None}
+    values |= {
+        "rcpt_meta": event.metadata and decode_json(event.metadata),
+        "rcpt_tags": list(event.mailing.tags) or None,
+    }
     for table, source in (
         (EVENT_FIELDS, event),
         (SENDER_FIELDS, event.mailing.sender),

@@ -6,9 +6,9 @@ where text should be, a null) is refused as a whole, and a single odd event is t
 `sparkpost.py`, which takes any form and gives the same result.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from msgspec import Raw
@@ -84,7 +84,7 @@ _RECEIVER = _MAILING + len(MAILING_FIELDS)
 _OTHER = _RECEIVER + len(RECEIVER_FIELDS)
 _REASON = _OTHER + OTHER_FIELDS.index("reason")
 
-_decode = msgspec.json.Decoder(list[_Item]).decode
+_decode: Callable[[bytes], list[Any]] = msgspec.json.Decoder(cast("Any", list)[_Item]).decode
 _encode = msgspec.json.Encoder().encode
 _fromtimestamp = datetime.fromtimestamp
 _make_mailing = Mailing._make
@@ -96,7 +96,7 @@ CACHED = 10_000  # senders
 ODD = object()
 
 
-def parse_regular(body: bytes) -> Iterator[Event | None | object] | None:
+def parse_regular(body: bytes) -> Iterator[Event | object | None] | None:
     """For each item of a body an event, None for a ping, or ODD; None where the body is not regular."""
     try:
         items = _decode(body)
@@ -105,7 +105,7 @@ def parse_regular(body: bytes) -> Iterator[Event | None | object] | None:
     return (_read_item(astuple(item.msys), position) for position, item in enumerate(items))
 
 
-def _read_item(classes: tuple[Any, ...], position: int) -> Event | None | object:
+def _read_item(classes: tuple[Any, ...], position: int) -> Event | object | None:
     absent = classes.count(None)
     if absent != len(CLASSES) - 1:
         return None if absent == len(CLASSES) else ODD
@@ -157,7 +157,7 @@ def _read_fields(values: tuple[Any, ...], position: int) -> Event | object:
     sender = _senders.get(group)
     if sender is None:
         names = len(SENDER_FIELDS)
-        sender = Sender(*group[:names], build_shared(group[names:]))
+        sender = Sender._make((*group[:names], build_shared(group[names:])))
         if len(_senders) < CACHED:
             _senders[group] = sender
     return Event(
@@ -176,6 +176,8 @@ def _read_fields(values: tuple[Any, ...], position: int) -> Event | object:
         ip_address,
         position,
         _encode(
-            _Detail(*values[_OTHER:], None if raw_recipient == recipient else raw_recipient, tags if tags == [] else None)
+            _Detail(
+                *values[_OTHER:], None if raw_recipient == recipient else raw_recipient, tags if tags == [] else None
+            )
         ),
     )

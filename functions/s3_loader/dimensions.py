@@ -4,14 +4,14 @@ The key needs no look-up: two loaders that meet the same mailing make the same k
 meets it for the first time; `ON CONFLICT DO NOTHING` does the rest.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
-
-from psycopg2.extensions import cursor as Cursor
 
 from common.event_keys import hash_key
 from common.events import Json, Mailing
 from common.json_text import encode_json
+
+Statement = tuple[str, tuple[object, ...]]  # SQL and its values
 
 REMEMBERED = 200_000  # rows of one dimension that a process remembers to be stored
 # One parameter for all rows: a list of VALUES takes the client and the server several times as long.
@@ -29,25 +29,30 @@ class Dimension:
         self._fresh: list[tuple[Any, ...]] = []
 
     def find_key(self, row: tuple[Any, ...]) -> int:
-        """The key of a row; a row that is new to this process is remembered for `insert_fresh`."""
+        """The key of a row; a row that is new to this process is remembered for `build_insert`."""
         key = self._keys.get(row)
         if key is None:
             key = self._keys[row] = hash_key(encode_json(row))
             self._fresh.append(row)
         return key
 
-    def insert_fresh(self, cursor: Cursor) -> None:
+    def build_insert(self) -> Iterator[Statement]:
         """Inserts what was met since the last commit, in the order of keys, so that two loaders can't deadlock."""
         if self._fresh:
             rows = sorted(self._fresh, key=self._keys.__getitem__)
             columns = [{self._key: self._keys[row]} | self._to_columns(row) for row in rows]
-            cursor.execute(self._insert, (encode_json(columns).decode(),))
+            yield self._insert, (encode_json(columns).decode(),)
 
     def commit(self) -> None:
         """What was fresh is stored now."""
         self._fresh.clear()
         if len(self._keys) > REMEMBERED:
-            self._keys.clear()
+            self.forget()
+
+    def forget(self) -> None:
+        """Nothing is known to be stored."""
+        self._keys.clear()
+        self._fresh.clear()
 
     def rollback(self) -> None:
         """What was fresh is not stored: it will be fresh again."""
@@ -65,6 +70,7 @@ class Dimensions:
         self.mailings = Dimension("mailings", "mailing_key", self._show_mailing)
         self.receivers = Dimension("receivers", "receiver_key")
         self.clients = Dimension("clients", "client_key")
+        self._generation: object = None
         # Mailings before senders: showing a mailing finds its sender's key.
         self._all = (self.kinds, self.mailings, self.senders, self.receivers, self.clients)
 
@@ -72,10 +78,17 @@ class Dimensions:
         columns = mailing._asdict()
         return columns | {"sender_key": self.senders.find_key(columns.pop("sender"))}
 
-    def insert_fresh(self, cursor: Cursor) -> None:
+    def use_generation(self, generation: object) -> None:
+        """Forgets all that is remembered when the tables are no longer those that it was stored in."""
+        if generation != self._generation:
+            for dimension in self._all:
+                dimension.forget()
+        self._generation = generation
+
+    def build_inserts(self) -> Iterator[Statement]:
         """As of each dimension, always in the same order."""
         for dimension in self._all:
-            dimension.insert_fresh(cursor)
+            yield from dimension.build_insert()
 
     def commit(self) -> None:
         """As of each dimension."""

@@ -13,11 +13,11 @@ import psycopg2
 from psycopg2 import errorcodes
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
-from psycopg2.extras import execute_values
 
 from common.events import Event, Unparseable
+from providers.fields import clean
 from s3_loader.batches import Batch, Expired
-from s3_loader.dimensions import Dimensions
+from s3_loader.dimensions import Dimensions, Statement
 from s3_loader.rows import COLUMNS, RowStream
 
 LONGEST_ITEM = 10_000  # characters of a quarantined item that are kept beside its reason
@@ -28,8 +28,16 @@ CREATE_INCOMING = "CREATE TEMPORARY TABLE incoming (LIKE events) ON COMMIT DROP"
 INSERT_INCOMING = f"""
 INSERT INTO events ({COLUMNS}) SELECT {COLUMNS} FROM incoming ORDER BY occurred_at, event_key ON CONFLICT DO NOTHING
 """
-FIND_BATCH = """
-SELECT (SELECT batch_id FROM batches WHERE object_key = %s), nextval('batches_batch_id_seq')
+# The lock comes first: maintenance deletes mailings while nobody loads. Truncating a table gives it another file,
+# deleting from mailings another generation; either makes what a loader remembers to be stored untrue.
+BEGIN = """
+BEGIN;
+LOCK TABLE ONLY events IN ROW EXCLUSIVE MODE;
+SELECT (SELECT batch_id FROM batches WHERE object_key = %s),
+       nextval('batches_batch_id_seq'),
+       (SELECT last_value FROM dimensions_generation)::text || ARRAY[
+           pg_relation_filenode('kinds'), pg_relation_filenode('senders'), pg_relation_filenode('mailings'),
+           pg_relation_filenode('receivers'), pg_relation_filenode('clients')]::text
 """
 SAVE_BATCH = """
 INSERT INTO batches (batch_id, object_key, provider, provider_batch_id, request_id, received_at, body_bytes,
@@ -40,9 +48,12 @@ UPDATE_BATCH = """
 UPDATE batches SET loaded_at = now(), event_count = %s, duplicate_count = %s, quarantine_count = %s, expired_count = %s
 WHERE batch_id = %s
 """
+DELETE_QUARANTINE = "DELETE FROM quarantine WHERE object_key = %s"
 QUARANTINE = """
-INSERT INTO quarantine (object_key, item_index, provider, reason, item, received_at) VALUES %s
+INSERT INTO quarantine (object_key, item_index, provider, reason, item, received_at)
+SELECT %s, item.*, %s FROM json_to_recordset(%s) AS item (item_index int, provider text, reason text, item text)
 """
+COMMIT = ("COMMIT", ())
 # What tells that the common case does not hold: an event or the batch is there already; a month has no partition yet.
 CONFLICTS = (errorcodes.UNIQUE_VIOLATION, errorcodes.CHECK_VIOLATION)
 
@@ -107,44 +118,63 @@ class Loader:
             # Postgres refuses a value that the provider's parser let through: find out which events it is.
             return self._transact(connection, lambda cursor: self._load_singly(cursor, batch, parse, replay=replay))
 
-    def _transact(self, connection: Connection, work: Callable[[Cursor], Load]) -> Load:
-        try:
-            with connection, connection.cursor() as cursor:
-                load = work(cursor)
-                self._dimensions.insert_fresh(cursor)
-        except BaseException:
-            self._dimensions.rollback()
-            raise
+    def _transact(self, connection: Connection, load: Callable[[Cursor], Load]) -> Load:
+        """Runs a load in a transaction; few round trips, because each costs as much as loading ten events."""
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            try:
+                return load(cursor)
+            except BaseException:
+                self._dimensions.rollback()
+                if not connection.closed:
+                    cursor.execute("ROLLBACK")
+                raise
+
+    def _begin(self, cursor: Cursor, batch: Batch) -> tuple[int | None, int]:
+        """The batch's id if it is loaded already, and one for a new batch."""
+        cursor.execute(BEGIN, (batch.object_key,))
+        ((found, batch_id, generation),) = cursor.fetchall()
+        self._dimensions.use_generation(generation)
+        return found, batch_id
+
+    def _commit(self, cursor: Cursor, batch: Batch, load: Load, saves: Iterable[Statement], rest: _Sorter) -> Load:
+        """Writes what the events share, the batch's own row and the quarantine, and commits, all in one round trip."""
+        statements = [*self._dimensions.build_inserts(), *saves]
+        if rest.unparseable:
+            statements.append((QUARANTINE, (batch.object_key, batch.received_at, _show(batch, rest.unparseable))))
+        cursor.execute(b";".join(cursor.mogrify(sql, values or None) for sql, values in [*statements, COMMIT]))
         self._dimensions.commit()
         return load
 
     def _load_new(self, cursor: Cursor, batch: Batch, parse: Parse) -> Load:
-        found, batch_id = _find_batch(cursor, batch)
+        found, batch_id = self._begin(cursor, batch)
         if found is not None:
+            cursor.execute("ROLLBACK")
             return Load(Outcome.ALREADY_LOADED)
         sorter = _Sorter()
         rows = RowStream(sorter.keep_events(parse()), batch_id, self._dimensions)
         _copy(cursor, COPY_EVENTS, rows)
         load = Load(Outcome.LOADED, rows.count, 0, len(sorter.unparseable), sorter.expired)
-        _save(cursor, batch, batch_id, load, sorter.unparseable)
-        return load
+        return self._commit(cursor, batch, load, [_insert_batch(batch, batch_id, load)], sorter)
 
     def _load_again(self, cursor: Cursor, batch: Batch, parse: Parse, *, replay: bool) -> Load:
-        found, batch_id = _find_batch(cursor, batch)
+        found, batch_id = self._begin(cursor, batch)
         if found is not None and not replay:
+            cursor.execute("ROLLBACK")
             return Load(Outcome.ALREADY_LOADED)
         sorter = _Sorter()
         rows = RowStream(sorter.keep_events(parse()), found or batch_id, self._dimensions)
         cursor.execute(CREATE_INCOMING)
         _copy(cursor, COPY_INCOMING, rows)
         cursor.execute(INSERT_INCOMING)
-        load = Load(Outcome.LOADED, rows.count, rows.count - cursor.rowcount, len(sorter.unparseable), sorter.expired)
-        _save(cursor, batch, batch_id, load, sorter.unparseable, found)
-        return load
+        duplicates = rows.count - cursor.rowcount
+        load = Load(Outcome.LOADED, rows.count, duplicates, len(sorter.unparseable), sorter.expired)
+        return self._commit(cursor, batch, load, _save_batch(batch, batch_id, load, found), sorter)
 
     def _load_singly(self, cursor: Cursor, batch: Batch, parse: Parse, *, replay: bool) -> Load:
-        found, batch_id = _find_batch(cursor, batch)
+        found, batch_id = self._begin(cursor, batch)
         if found is not None and not replay:
+            cursor.execute("ROLLBACK")
             return Load(Outcome.ALREADY_LOADED)
         sorter = _Sorter()
         events = inserted = 0
@@ -164,14 +194,13 @@ class Loader:
                 cursor.execute("TRUNCATE incoming")
             cursor.execute("RELEASE SAVEPOINT event")
         load = Load(Outcome.LOADED, events, events - inserted, len(sorter.unparseable), sorter.expired)
-        _save(cursor, batch, batch_id, load, sorter.unparseable, found)
-        return load
+        return self._commit(cursor, batch, load, _save_batch(batch, batch_id, load, found), sorter)
 
     def _create_partitions(self, connection: Connection, parse: Parse) -> None:
         """Makes the partitions that a batch needs, in a transaction of its own: the lock must not last for a load."""
         events = _Sorter().keep_events(parse())
         months = {event.occurred_at.replace(day=1, hour=0, minute=0, second=0, microsecond=0) for event in events}
-        with connection, connection.cursor() as cursor:
+        with connection.cursor() as cursor:
             for month in sorted(months):
                 cursor.execute("SELECT create_events_partition(%s)", (month,))
 
@@ -180,44 +209,27 @@ def _copy(cursor: Cursor, statement: str, rows: RowStream) -> None:
     cursor.copy_expert(statement, cast("IO[bytes]", rows))  # of a file, psycopg2 uses `read` alone
 
 
-def _find_batch(cursor: Cursor, batch: Batch) -> tuple[int | None, int]:
-    """The batch's id if it is loaded already, and one for a new batch."""
-    cursor.execute(FIND_BATCH, (batch.object_key,))
-    row: tuple[int | None, int] | None = cursor.fetchone()
-    if row is None:
-        raise AssertionError("a SELECT without FROM gives one row")
-    return row
+def _insert_batch(batch: Batch, batch_id: int, load: Load) -> Statement:
+    origin = (batch_id, batch.object_key, batch.provider, batch.provider_batch_id, batch.request_id)
+    return SAVE_BATCH, (*origin, batch.received_at, len(batch.body), *load[1:])
 
 
-def _save(
-    cursor: Cursor,
-    batch: Batch,
-    batch_id: int,
-    load: Load,
-    unparseable: list[Unparseable],
-    found: int | None = None,
-) -> None:
-    """Writes the batch's own row and its quarantine."""
-    counts = (load.events, load.duplicates, load.quarantined, load.expired)
-    if found is not None:
-        cursor.execute(UPDATE_BATCH, (*counts, found))
-        cursor.execute("DELETE FROM quarantine WHERE object_key = %s", (batch.object_key,))
-    else:
-        cursor.execute(
-            SAVE_BATCH,
-            (
-                *(batch_id, batch.object_key, batch.provider, batch.provider_batch_id, batch.request_id),
-                *(batch.received_at, len(batch.body), *counts),
-            ),
-        )
-    if unparseable:
-        rows = [
-            (batch.object_key, entry.position, batch.provider, entry.reason, _show(entry.item), batch.received_at)
-            for entry in unparseable
-        ]
-        execute_values(cursor, QUARANTINE, rows)
+def _save_batch(batch: Batch, batch_id: int, load: Load, found: int | None) -> list[Statement]:
+    """Writes the batch's row, or writes it anew and clears its quarantine where it was loaded before."""
+    if found is None:
+        return [_insert_batch(batch, batch_id, load)]
+    return [(UPDATE_BATCH, (*load[1:], found)), (DELETE_QUARANTINE, (batch.object_key,))]
 
 
-def _show(item: object) -> str:
-    """An item as JSON in ASCII, which Postgres takes whatever the item holds."""
-    return json.dumps(item)[:LONGEST_ITEM]
+def _show(batch: Batch, unparseable: Iterable[Unparseable]) -> str:
+    """Quarantine rows as JSON. Items are JSON in ASCII, which Postgres takes whatever they hold."""
+    rows = [
+        {
+            "item_index": entry.position,
+            "provider": batch.provider,
+            "reason": clean(entry.reason),
+            "item": json.dumps(entry.item)[:LONGEST_ITEM],
+        }
+        for entry in unparseable
+    ]
+    return json.dumps(rows)

@@ -21,7 +21,7 @@ COLUMNS = (
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 NULL = b"\xff\xff\xff\xff"
-CHUNK = 32 * 1024  # bytes handed to libpq at once
+CHUNK = 256 * 1024  # bytes handed to libpq at once
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 

@@ -96,6 +96,10 @@ CREATE INDEX events_recipient ON events (recipient);
 CREATE INDEX events_message_id ON events (message_id);
 CREATE INDEX events_mailing_key ON events (mailing_key);
 
+-- Counts up whenever rows that events share are deleted: loaders remember which of them are stored.
+CREATE SEQUENCE dimensions_generation;
+SELECT nextval('dimensions_generation');  -- the first call does not change last_value
+
 -- What could not be loaded, with its reason; the whole batch where item_index is null.
 CREATE TABLE quarantine (
     object_key  text        NOT NULL,
@@ -137,6 +141,7 @@ GRANT EXECUTE ON FUNCTION create_events_partition TO mailwake_loader;
 GRANT SELECT, INSERT, UPDATE ON batches, quarantine TO mailwake_loader;
 GRANT DELETE ON quarantine TO mailwake_loader;
 GRANT USAGE ON SEQUENCE batches_batch_id_seq TO mailwake_loader;
+GRANT SELECT ON SEQUENCE dimensions_generation TO mailwake_loader;
 GRANT SELECT, INSERT ON events, kinds, senders, mailings, receivers, clients TO mailwake_loader;
 
 GRANT SELECT ON events, batches, quarantine, kinds, senders, mailings, receivers, clients TO mailwake_query;

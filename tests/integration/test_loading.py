@@ -8,12 +8,13 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection as Connection
 
+from maintain_partitions.partitions import maintain_partitions
 from query_events.parameters import read_parameters
 from query_events.search import complete_range, search_events
 from s3_loader.batches import Batch
 from s3_loader.loading import Load, Loader, Outcome
 from tests.integration.batches import make_batch, make_event, parse
-from tests.integration.conftest import NOW, Connect
+from tests.integration.conftest import NOW, TABLES, Connect
 
 SAMPLES = Path(__file__).parents[1] / "payloads" / "sparkpost" / "webhook-samples.json"
 
@@ -268,6 +269,29 @@ def test_failed_load_leaves_nothing(connect: Connect) -> None:
     assert [count(fresh, table) for table in ("events", "batches", "mailings")] == [0, 0, 0]
     assert remembering.load(fresh, batch, parse(batch)).events == 1999
     assert count(fresh, "mailings") == 1
+
+
+def test_warm_loader_notices_emptied_tables(connect: Connect) -> None:
+    """A loader that remembers what is stored stores it again when the tables were emptied behind its back."""
+    connection, superuser, warm = connect("mailwake_loader"), connect("postgres"), Loader()
+    batch = make_batch([make_event("1", campaign_id="spring")])
+    warm.load(connection, batch, parse(batch))
+    with superuser, superuser.cursor() as cursor:
+        cursor.execute(f"TRUNCATE {TABLES}")
+    assert warm.load(connection, batch, parse(batch)).events == 1
+    assert len(find_originals(connect("mailwake_query"))) == 1
+
+
+def test_warm_loader_notices_deleted_mailings(connect: Connect) -> None:
+    """A loader that remembers a mailing stores it again when maintenance deleted it with its last event."""
+    connection, migrator, warm = connect("mailwake_loader"), connect("mailwake_migrator"), Loader()
+    old = make_batch([make_event("1", age=150 * 86_400, campaign_id="spring")])
+    warm.load(connection, old, parse(old))
+    maintain_partitions(migrator, NOW, premake_months=1, retention_months=3)
+    assert count(connection, "mailings") == 0
+    new = make_batch([make_event("2", campaign_id="spring")], key="raw/sparkpost/2026/11/21/12/two")
+    warm.load(connection, new, parse(new))
+    assert select(connection, "SELECT campaign FROM mailings") == [("spring",)]
 
 
 def test_columns_hold_what_filters_need(connect: Connect) -> None:

@@ -1,7 +1,6 @@
 from typing import Any, cast
 
 import pytest
-from psycopg2.extensions import cursor as Cursor
 
 from common.events import Mailing, Sender
 from common.json_text import decode_json
@@ -9,20 +8,11 @@ from s3_loader import dimensions
 from s3_loader.dimensions import Dimensions
 
 
-class FakeCursor:
-    """Keeps the rows of each INSERT."""
-
-    def __init__(self) -> None:
-        self.inserted: list[tuple[str, list[dict[str, Any]]]] = []
-
-    def execute(self, statement: str, values: tuple[str]) -> None:
-        """As a cursor's."""
-        self.inserted.append((statement.split()[2], decode_json(values[0].encode())))
-
-
-def insert(cursor: FakeCursor, dimensions: Dimensions) -> None:
-    """Inserts what is fresh."""
-    dimensions.insert_fresh(cast("Cursor", cursor))
+def build(dimensions: Dimensions) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The table and the rows of each INSERT that is to be done."""
+    return [
+        (sql.split()[2], decode_json(cast("str", values[0]).encode())) for sql, values in dimensions.build_inserts()
+    ]
 
 
 def test_key_is_made_from_the_content() -> None:
@@ -35,14 +25,13 @@ def test_key_is_made_from_the_content() -> None:
 
 def test_row_is_inserted_once() -> None:
     """A row is inserted when it is met first; rows go in the order of their keys, a mailing with its sender."""
-    cursor, dimensions = FakeCursor(), Dimensions()
+    dimensions = Dimensions()
     mailings = [Mailing(campaign=name, tags=("t",), sender=Sender("ada@example.com")) for name in "abcabc"]
     keys = [dimensions.mailings.find_key(mailing) for mailing in mailings]
-    insert(cursor, dimensions)
+    (table, rows), (other, senders) = build(dimensions)
     dimensions.commit()
     dimensions.mailings.find_key(mailings[0])
-    insert(cursor, dimensions)
-    (table, rows), (other, senders) = cursor.inserted
+    assert build(dimensions) == []
     assert (table, other) == ("mailings", "senders")
     assert [row["mailing_key"] for row in rows] == sorted(set(keys))
     assert {row["sender_key"] for row in rows} == {senders[0]["sender_key"]}
@@ -51,12 +40,21 @@ def test_row_is_inserted_once() -> None:
 
 def test_rolled_back_row_is_fresh_again() -> None:
     """What a failed load did not store, the next one stores."""
-    cursor, dimensions = FakeCursor(), Dimensions()
+    dimensions = Dimensions()
     for _ in range(2):
         dimensions.mailings.find_key(Mailing(campaign="a"))
-        insert(cursor, dimensions)
+        assert [table for table, _ in build(dimensions)] == ["mailings", "senders"]
         dimensions.rollback()
-    assert [table for table, _ in cursor.inserted] == ["mailings", "senders"] * 2
+
+
+def test_other_generation_is_fresh() -> None:
+    """What is remembered counts for the tables that it was stored in."""
+    dimensions = Dimensions()
+    for generation, fresh in (("one", True), ("one", False), ("two", True)):
+        dimensions.use_generation(generation)
+        dimensions.mailings.find_key(Mailing(campaign="a"))
+        assert bool(build(dimensions)) is fresh
+        dimensions.commit()
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
