@@ -102,21 +102,26 @@ def parse_regular(body: bytes) -> Iterator[Event | object | None] | None:
         items = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return (_read_item(astuple(item.msys), position) for position, item in enumerate(items))
+    empties = b'""' in body
+    return (_read_item(astuple(item.msys), position, empties) for position, item in enumerate(items))
 
 
-def _read_item(classes: tuple[Any, ...], position: int) -> Event | object | None:
+def _read_item(classes: tuple[Any, ...], position: int, empties: bool) -> Event | object | None:  # noqa: FBT001 - the hot path
     absent = classes.count(None)
     if absent != len(CLASSES) - 1:
         return None if absent == len(CLASSES) else ODD
     for event_class, fields in zip(CLASSES, classes, strict=True):
         if fields is not None:
             known = TYPES.get(fields.type)
-            return _read_fields(astuple(fields), position) if known is not None and known[0] == event_class else ODD
+            return (
+                _read_fields(astuple(fields), position, empties)
+                if known is not None and known[0] == event_class
+                else ODD
+            )
     return ODD
 
 
-def _read_fields(values: tuple[Any, ...], position: int) -> Event | object:
+def _read_fields(values: tuple[Any, ...], position: int, empties: bool) -> Event | object:  # noqa: FBT001
     """The event of one structure. What a column would not give back letter by letter makes it odd."""
     provider_type, timestamp, event_id, recipient, raw_recipient, bounce_class, metadata, tags, user_agent, parsed = (
         values[:_EVENT]
@@ -134,7 +139,7 @@ def _read_fields(values: tuple[Any, ...], position: int) -> Event | object:
         or (message_id is not None and len(message_id) > LONGEST_INDEXED)
         or (reason is None and values[_REASON] is not None)
         or (user_agent is None and parsed is not None)
-        or "" in values
+        or (empties and "" in values)
     ):
         return ODD
     client = None

@@ -6,7 +6,7 @@ jsonb its text behind the version 1.
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from struct import Struct
 
 from common.details import pack_detail
@@ -21,9 +21,8 @@ COLUMNS = (
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 NULL = b"\xff\xff\xff\xff"
-CHUNK = 256 * 1024  # bytes handed to libpq at once
+CHUNK = 64 * 1024  # bytes handed to libpq at once
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 
 _pack_fixed = Struct(">h iq iq iq iq iq iq ii").pack  # the number of columns, then each length and value
 _pack_fixed_without_client = Struct(">h iq iq iq iq iq i ii").pack
@@ -32,7 +31,8 @@ _pack_length = Struct(">i").pack
 
 def render_row(event: Event, batch_id: int, dimensions: Dimensions) -> bytes:
     """One row, in the order of COLUMNS."""
-    occurred_at = (event.occurred_at - EPOCH) // MICROSECOND
+    since = event.occurred_at - EPOCH
+    occurred_at = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
     event_key = make_event_key(event.kind.provider, event.event_id)
     kind = dimensions.kinds.find_key(event.kind)
     mailing = dimensions.mailings.find_key(event.mailing)
@@ -57,13 +57,13 @@ def render_row(event: Event, batch_id: int, dimensions: Dimensions) -> bytes:
             parts.append(NULL)
         else:
             value = text.encode()
-            parts += (_pack_length(len(value)), value)
+            parts += _pack_length(len(value)), value
     if event.metadata is None:
         parts.append(NULL)
     else:
-        parts += (_pack_length(len(event.metadata) + 1), b"\x01", event.metadata)
-    value = pack_detail(event.detail)
-    parts += (_pack_length(len(value)), value)
+        parts += _pack_length(len(event.metadata) + 1), b"\x01", event.metadata
+    detail = pack_detail(event.detail)
+    parts += _pack_length(len(detail)), detail
     return b"".join(parts)
 
 
