@@ -56,7 +56,7 @@ def find_cpu() -> str:
 
 def measure_database(parts: list[str], events: int, seed: int) -> tuple[list[Figure], list[str]]:
     """Load, size and query: what they found, and what they ran on."""
-    with tempfile.TemporaryDirectory(prefix="mailwake-bench-") as folder, run_postgres() as server:
+    with tempfile.TemporaryDirectory(prefix="mailwake-bench-") as folder, run_postgres(Path(folder)) as server:
         bodies = write_bodies(Path(folder, "bodies"), events, seed, count_up("generating events", events, BATCH_SIZE))
         data = [
             f"{events:,} events of {bodies.size / events:,.0f} bytes of JSON, {BATCH_SIZE} a body",
@@ -88,13 +88,15 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _end)
     figures: list[Figure] = []
     data: list[str] = []
+    # The loader and its server need a processor each, raw COPY hardly more than one: other work weighs on the ratio.
+    busy = os.getloadavg()[0]
     if {"load", "size", "query"} & set(options.only):
         figures, data = measure_database(options.only, options.events, options.seed)
     if "listener" in options.only:
         figures += measure_listener(options.seed)
     if "stack" in options.only:
         figures += measure_stack(options.seed)
-    data.append(f"Python {platform.python_version()}, {find_cpu()}")
+    data.append(f"Python {platform.python_version()}, {find_cpu()}, load average {busy:.1f} at the start")
     print("\n".join(("", *data, "", draw_table(figures))), flush=True)
     missed = [figure.name.strip() for figure in figures if figure.verdict == "FALLS SHORT"]
     if missed:

@@ -38,11 +38,15 @@ def read_settings() -> dict[str, str]:
 
 
 @contextmanager
-def run_postgres() -> Iterator[Postgres]:
-    """Start Postgres with an empty database, give it, stop it and delete its data; also when this process is killed."""
+def run_postgres(*guarded: Path) -> Iterator[Postgres]:
+    """Start Postgres with an empty database, give it, stop it and delete its data; also when this process is killed.
+
+    Then the `guarded` folders are deleted too.
+    """
     processes = ProcessGroup()
     with tempfile.TemporaryDirectory(prefix="mailwake-bench-") as folder:
-        processes.guard_folder(Path(folder))
+        for each in (Path(folder), *guarded):
+            processes.guard_folder(each)
         server = Postgres(processes, directory=Path(folder), log=Path(folder, "log"), settings=read_settings())
         try:
             server.initialise(master=MASTER, database=DATABASE)

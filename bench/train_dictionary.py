@@ -18,7 +18,6 @@ import zstandard
 from bench.traffic import batches
 from bench.vocabulary import BENCHMARK_VOCABULARY, TRAINING_VOCABULARIES
 from common.events import Event
-from common.json_text import encode_json
 from providers.sparkpost import parse
 
 SAMPLES = Path(__file__).parent.parent / "tests" / "payloads" / "sparkpost"
@@ -34,7 +33,7 @@ def pack_plainly(bodies: Iterable[bytes]) -> Iterator[bytes]:
     for body in bodies:
         for event in parse(body):
             if type(event) is Event:
-                yield encode_json(event.detail)
+                yield event.detail
 
 
 def read_real_samples() -> Iterator[bytes]:
