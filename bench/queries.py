@@ -67,7 +67,6 @@ def measure_queries(server: Postgres, seed: int) -> list[Figure]:
     names = [name for name, _ in ranked]
     some = Random(f"queries {seed}").sample(names, min(RANDOM, len(names)))
     with closing(_connect(server)) as function, closing(_connect(server)) as hand:
-        hand.autocommit = True  # a read needs no transaction, and each round trip counts
         _measure(function, hand, some[:WARM_UP], lambda _done: None)
         typical = _measure(function, hand, some, count_up("querying random recipients", len(some)))
         heaviest = names[:HEAVIEST]
@@ -81,7 +80,9 @@ def measure_queries(server: Postgres, seed: int) -> list[Figure]:
 
 def _connect(server: Postgres) -> Connection:
     options = " ".join(f"-c {name}={value}" for name, value in {"timezone": "UTC", **SESSION}.items())
-    return psycopg2.connect(server.dsn(QUERY, DATABASE), options=options)
+    connection = psycopg2.connect(server.dsn(QUERY, DATABASE), options=options)
+    connection.autocommit = True
+    return connection
 
 
 def _ask_function(connection: Connection, recipient: str) -> Any:

@@ -196,11 +196,12 @@ def stop_on_signals() -> Iterator[threading.Event]:
     A second one while everything is being stopped is ignored: stopping takes a second, and must be finished.
     """
     stopped = threading.Event()
+    noted: list[int] = []
 
     def note(number: int, _frame: FrameType | None) -> None:
-        first = not stopped.is_set()
-        stopped.set()
-        if first:
+        # Setting the event here could deadlock: the thread that was interrupted may hold the event's lock.
+        noted.append(number)
+        if len(noted) == 1:
             raise KeyboardInterrupt(signal.Signals(number).name)
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -208,8 +209,9 @@ def stop_on_signals() -> Iterator[threading.Event]:
     try:
         yield stopped
     except KeyboardInterrupt:
-        if not stopped.is_set():
+        if not noted:
             raise
+        stopped.set()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 import psycopg2
 import psycopg2.errors
+from psycopg2.extensions import connection as Connection
 
 from common.clock import now
 from common.database import Database, DatabaseSettings, DatabaseUnavailableError, connect, is_transient
@@ -26,7 +27,14 @@ SESSION = {
 @cache
 def _database() -> Database:
     settings = DatabaseSettings.read()
-    return Database(lambda: connect(settings, **SESSION))
+    return Database(lambda: open_connection(settings))
+
+
+def open_connection(settings: DatabaseSettings) -> Connection:
+    """A connection for queries, each a transaction of its own: a search is one round trip then."""
+    connection = connect(settings, **SESSION)
+    connection.autocommit = True
+    return connection
 
 
 def handler(event: dict[str, Any], _context: object) -> Response:

@@ -4,12 +4,12 @@ from typing import Any
 
 from pypika import PostgreSQLQuery as Query
 from pypika import Table
+from pypika.functions import Cast
 from pypika.queries import QueryBuilder, Selectable
 
 from common.details import unpack_detail
 from common.event_keys import read_event_id
 from common.events import Client, Event, Kind, Mailing, Receiver, Sender
-from common.json_text import encode_json
 
 kinds = Table("kinds")
 mailings = Table("mailings")
@@ -33,11 +33,12 @@ PAGE_COLUMNS = (
     "ip_address",
     "detail",
 )
-_EVENT_COLUMNS = ("recipient", "message_id", "transmission_id", "metadata", "reason", "url", "ip_address")
+_EVENT_COLUMNS = ("recipient", "message_id", "transmission_id", "reason", "url", "ip_address")
 
 
 def select_whole_events(page: Selectable) -> QueryBuilder:
     """The events of a page (a subquery with PAGE_COLUMNS) with what they share, as `read_event` takes them."""
+    metadata = Cast(page.metadata, "text")  # type: ignore[no-untyped-call] # the JSON as it is, for whoever decodes it
     return (
         Query.from_(page)
         .join(kinds)
@@ -51,7 +52,7 @@ def select_whole_events(page: Selectable) -> QueryBuilder:
         .left_join(clients)
         .on(clients.client_key == page.client_key)
         .select(page.occurred_at, page.event_key)
-        .select(*(page.field(name) for name in _EVENT_COLUMNS), page.detail)
+        .select(*(page.field(name) for name in _EVENT_COLUMNS), metadata, page.detail)
         .select(*(kinds.field(name) for name in Kind._fields))
         .select(*(mailings.field(name) for name in Mailing._fields[:-1]))
         .select(*(senders.field(name) for name in Sender._fields))
@@ -60,7 +61,7 @@ def select_whole_events(page: Selectable) -> QueryBuilder:
     )
 
 
-_KIND = 3 + len(_EVENT_COLUMNS)
+_KIND = 2 + len(_EVENT_COLUMNS) + 2
 _MAILING = _KIND + len(Kind._fields)
 _SENDER = _MAILING + len(Mailing._fields) - 1
 _RECEIVER = _SENDER + len(Sender._fields)
@@ -69,7 +70,7 @@ _CLIENT = _RECEIVER + len(Receiver._fields)
 
 def read_event(row: tuple[Any, ...]) -> Event:
     """The event of one row."""
-    recipient, message_id, transmission_id, metadata, reason, url, ip_address = row[2 : _KIND - 1]
+    recipient, message_id, transmission_id, reason, url, ip_address, metadata = row[2 : _KIND - 1]
     kind = Kind(*row[_KIND:_MAILING])
     *mailing, tags = row[_MAILING:_SENDER]
     return Event(
@@ -83,7 +84,7 @@ def read_event(row: tuple[Any, ...]) -> Event:
         recipient=recipient,
         message_id=message_id,
         transmission_id=transmission_id,
-        metadata=None if metadata is None else encode_json(metadata),
+        metadata=None if metadata is None else metadata.encode(),
         reason=reason,
         url=url,
         ip_address=ip_address,

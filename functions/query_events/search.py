@@ -45,7 +45,7 @@ def search_events(connection: Connection, values: Mapping[str, object], cursor: 
     bound = {**values, "limit": size + 1}
     if cursor is not None:
         bound |= {"cursor_time": cursor.occurred_at, "cursor_key": cursor.event_key}
-    with connection, connection.cursor() as database:
+    with connection.cursor() as database:
         database.execute(build_page_query(names, paged=cursor is not None), bound)
         rows = database.fetchall()
         more = len(rows) > size

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from providers import NAMES
+
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 
 # Set by Lambda itself, or read by AWS's own libraries to be pointed elsewhere: not the template's business.
@@ -32,7 +34,7 @@ class Needs:
 
 @dataclass
 class _Found:
-    modules: set[str] = field(default_factory=set)
+    modules: dict[str, bool] = field(default_factory=dict)  # with whether it is imported with the code
     required: set[str] = field(default_factory=set)
     optional: set[str] = field(default_factory=set)
     third_party: set[str] = field(default_factory=set)
@@ -42,7 +44,7 @@ class _Found:
 def read_needs(package: str) -> Needs:
     """Follow the imports of `<package>.app` and collect what they all need."""
     found = _Found()
-    _read_module(f"{package}.app", found)
+    _read_module(f"{package}.app", found, at_load=True)
     return Needs(
         modules=frozenset(found.modules),
         required=frozenset(found.required),
@@ -60,15 +62,15 @@ def _find_file(module: str) -> Path | None:
     return None
 
 
-def _read_module(module: str, found: _Found) -> None:
+def _read_module(module: str, found: _Found, *, at_load: bool) -> None:
     path = _find_file(module)
-    if path is None or module in found.modules:
+    if path is None or found.modules.get(module, False) or (module in found.modules and not at_load):
         return
-    found.modules.add(module)
+    found.modules[module] = at_load
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node, at_load in _walk_runtime(tree, at_load=True):
+    for node, runs_at_load in _walk_runtime(tree, at_load=at_load):
         for name in _list_imports(node):
-            _follow(name, found, found.third_party if at_load else found.lazy)
+            _follow(name, found, at_load=runs_at_load)
         _note_variable(node, found)
 
 
@@ -90,18 +92,17 @@ def _list_imports(node: ast.AST) -> Iterator[str]:
         yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def _follow(name: str, found: _Found, third_party: set[str]) -> None:
+def _follow(name: str, found: _Found, *, at_load: bool) -> None:
     top = name.partition(".")[0]
     if not (FUNCTIONS / top).is_dir():
         if top not in sys.stdlib_module_names:
-            third_party.add(top)
-    elif top == "providers":
-        # Chosen by the URL's segment at run time: every file of it counts.
-        for path in (FUNCTIONS / top).glob("*.py"):
-            _read_module(f"{top}.{path.stem}", found)
-    else:
-        _read_module(top, found)
-        _read_module(name, found)
+            (found.third_party if at_load else found.lazy).add(top)
+        return
+    _read_module(top, found, at_load=at_load)
+    _read_module(name, found, at_load=at_load)
+    if top == "providers":
+        for provider in NAMES:  # chosen by the URL's segment at run time: every one counts
+            _read_module(f"{top}.{provider}", found, at_load=at_load)
 
 
 def _note_variable(node: ast.AST, found: _Found) -> None:
