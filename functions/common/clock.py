@@ -12,4 +12,4 @@ def format_instant(instant: datetime) -> str:
     """`2026-11-21T09:12:33.123Z`: ISO 8601 in UTC with milliseconds. Naive datetimes are refused."""
     if instant.tzinfo is None:
         raise ValueError("a time without a zone")
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant.microsecond // 1000:03d}Z"
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -14,7 +14,8 @@ import zstandard
 DICTIONARIES = Path(__file__).parent / "dictionaries"
 CURRENT = 1  # the dictionary that new events are packed with
 LEVEL = 3
-LARGEST = 32 * 1024 * 1024  # bytes of a detail; a body is at most 6 MB, and escapes can grow it fivefold
+USUAL = 8 * 1024  # bytes of nearly every detail; room is made for all that may come out, so it must not be too much
+LARGEST = 256 * 1024 * 1024  # bytes of any detail: more than a whole body can become
 
 _PREFIX = bytes((CURRENT,))
 
@@ -59,4 +60,8 @@ def pack_detail(detail: bytes) -> bytes:
 
 def unpack_detail(packed: bytes) -> bytes:
     """The JSON that was packed."""
-    return _decompressor(packed[0]).decompress(packed[1:], max_output_size=LARGEST)
+    decompress = _decompressor(packed[0]).decompress
+    try:
+        return decompress(packed[1:], max_output_size=USUAL)
+    except zstandard.ZstdError:
+        return decompress(packed[1:], max_output_size=LARGEST)

@@ -4,7 +4,6 @@ Source: SparkPost's event reference and samples (tests/payloads/sparkpost). Valu
 numbers, and differ between the years: each is accepted in any form, and given back in the form that it came in.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, cast
@@ -411,8 +410,8 @@ def restore(event: Event) -> Json:
         values |= {theirs: getattr(source, ours) for theirs, ours in table.items()}
     if event.client is not None:
         values["user_agent"] = event.client.user_agent
-        values["user_agent_parsed"] = json.loads(event.client.parsed) if event.client.parsed else None
-    values |= json.loads(event.mailing.sender.shared or "{}")
+        values["user_agent_parsed"] = decode_json(event.client.parsed.encode()) if event.client.parsed else None
+    values |= decode_json((event.mailing.sender.shared or "{}").encode())
     for name in notes.get("absent", ()):
         values.pop(name, None)
     kept = {name: value for name, value in values.items() if value is not None and name not in fields}
