@@ -137,8 +137,7 @@ def test_artefact_imports_on_its_own(built: tuple[str, Path], name: str, tmp_pat
     package = FUNCTIONS[name]["Handler"].partition(".")[0]
     layers = [folder / layer["Ref"] / "python" for layer in FUNCTIONS[name].get("Layers", [])]
     needs = read_needs(package)
-    lazy = needs.lazy if layers else frozenset()
-    modules = sorted(needs.modules | needs.third_party | lazy)
+    modules = sorted(needs.modules | needs.third_party | needs.lazy if layers else needs.modules_at_load)
     for module in RUNTIME_MODULES:
         (tmp_path / module).symlink_to(Path(sysconfig.get_path("purelib")) / module)
     script = "import importlib, sys\nfor module in sys.argv[1:]: importlib.import_module(module)"

@@ -21,6 +21,7 @@ class Needs:
     """What a function needs to run."""
 
     modules: frozenset[str]  # ours, such as "common.settings"
+    modules_at_load: frozenset[str]  # of these, what is imported with the code
     required: frozenset[str]  # environment variables without which it fails
     optional: frozenset[str]  # environment variables that have a default
     third_party: frozenset[str]  # top-level modules of others, imported with the code
@@ -47,6 +48,7 @@ def read_needs(package: str) -> Needs:
     _read_module(f"{package}.app", found, at_load=True)
     return Needs(
         modules=frozenset(found.modules),
+        modules_at_load=frozenset(module for module, at_load in found.modules.items() if at_load),
         required=frozenset(found.required),
         optional=frozenset(found.optional - found.required),
         third_party=frozenset(found.third_party),
