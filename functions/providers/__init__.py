@@ -8,12 +8,14 @@ A provider's module has
 Only the module that a request names is imported: it is on the way of every webhook.
 """
 
+from functools import lru_cache
 from importlib import import_module
 from types import ModuleType
 
 NAMES = frozenset({"sparkpost"})
 
 
+@lru_cache(64)
 def find_provider(name: str) -> ModuleType | None:
     """The provider of this name, or None."""
     return import_module(f"providers.{name}") if name in NAMES else None

@@ -389,31 +389,60 @@ def _take_client(detail: Json, user_agent: str) -> Client:
 def restore(event: Event) -> Json:
     """The event as SparkPost sent it: `{"msys": {"<class>": {…}}}`."""
     fields: Json = decode_json(event.detail)
-    notes = fields.pop(NOTES, {})
+    notes = fields.pop(NOTES, None) or {}
     if "whole" in notes:
         whole: Json = notes["whole"]
         return whole
-    values: Json = {"type": event.kind.provider_type, "timestamp": format_epoch(event.occurred_at)}
+    values: Json = {
+        "type": event.kind.provider_type,
+        "timestamp": format_epoch(event.occurred_at),
+        "event_id": event.event_id,
+        **_restore_mailing(event.mailing),
+        **_restore_receiver(event.receiver),
+    }
+    if event.recipient is not None:
+        values["rcpt_to"] = values["raw_rcpt_to"] = event.recipient
+    for theirs, ours in EVENT_FIELDS.items():
+        value = getattr(event, ours)
+        if value is not None:
+            values[theirs] = value
     if event.kind.bounce_class is not None:
         values["bounce_class"] = str(event.kind.bounce_class)
-    values |= {"event_id": event.event_id, "rcpt_to": event.recipient, "raw_rcpt_to": event.recipient}
-    values |= {
-        "rcpt_meta": event.metadata and decode_json(event.metadata),
-        "rcpt_tags": list(event.mailing.tags) or None,
-    }
-    for table, source in (
-        (EVENT_FIELDS, event),
-        (SENDER_FIELDS, event.mailing.sender),
-        (MAILING_FIELDS, event.mailing),
-        (RECEIVER_FIELDS, event.receiver),
-    ):
-        values |= {theirs: getattr(source, ours) for theirs, ours in table.items()}
+    if event.metadata is not None:
+        values["rcpt_meta"] = decode_json(event.metadata)
     if event.client is not None:
-        values["user_agent"] = event.client.user_agent
-        values["user_agent_parsed"] = decode_json(event.client.parsed.encode()) if event.client.parsed else None
-    values |= decode_json((event.mailing.sender.shared or "{}").encode())
+        values |= _restore_client(event.client)
     for name in notes.get("absent", ()):
         values.pop(name, None)
-    kept = {name: value for name, value in values.items() if value is not None and name not in fields}
     event_class = TYPES[event.kind.provider_type][0]
-    return {"msys": {event_class: kept | fields}, **notes.get("siblings", {})}
+    return {"msys": {event_class: values | fields}, **notes.get("siblings", {})}
+
+
+# A page's events share most of the following.
+
+
+@lru_cache(CACHED)
+def _restore_mailing(mailing: Mailing) -> Json:
+    values = _rename(MAILING_FIELDS, mailing) | _rename(SENDER_FIELDS, mailing.sender)
+    if mailing.tags:
+        values["rcpt_tags"] = list(mailing.tags)
+    values |= decode_json(mailing.sender.shared.encode() or b"{}")
+    return values
+
+
+@lru_cache(CACHED)
+def _restore_receiver(receiver: Receiver) -> Json:
+    return _rename(RECEIVER_FIELDS, receiver)
+
+
+@lru_cache(CACHED)
+def _restore_client(client: Client) -> Json:
+    values: Json = {"user_agent": client.user_agent}
+    if client.parsed:
+        values["user_agent_parsed"] = decode_json(client.parsed.encode())
+    return values
+
+
+def _rename(fields: dict[str, str], source: Sender | Mailing | Receiver) -> Json:
+    values = {theirs: getattr(source, ours) for theirs, ours in fields.items()}
+    return {theirs: value for theirs, value in values.items() if value is not None}
