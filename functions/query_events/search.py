@@ -17,10 +17,13 @@ from pypika.queries import QueryBuilder
 from common.events import Event
 from query_events.pages import Cursor
 from query_events.parameters import DEFAULT_PAGE, PARAMETERS, bind, events
-from query_events.rows import PAGE_COLUMNS, read_event, select_whole_events
+from query_events.rows import PAGE_COLUMNS, EventReader, select_whole_events
 
 DEFAULT_AGE = timedelta(hours=24)
 DEFAULT_LAG = timedelta(minutes=1)  # what came in the last minute is left out unless asked for
+
+
+_reader = EventReader()
 
 
 class Page(NamedTuple):
@@ -56,8 +59,9 @@ def search_events(connection: Connection, values: Mapping[str, object], cursor: 
             ((total,),) = database.fetchall()
         else:
             total = len(rows)
-    del rows[size:]
-    return Page([read_event(row) for row in rows], [(row[0], row[1]) for row in rows], total, more)
+        del rows[size:]
+        found = _reader.read(database, rows)
+    return Page(found, [(row[0], row[1]) for row in rows], total, more)
 
 
 def _filter(names: frozenset[str]) -> QueryBuilder:

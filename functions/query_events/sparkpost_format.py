@@ -4,7 +4,6 @@ Source: SparkPost's "Events" API and its guide for those who move to it from mes
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from common.clock import format_instant
 from common.events import Event, Json
@@ -38,16 +37,19 @@ def represent(event: Event) -> Json:
     provider = find_provider(event.kind.provider)
     if provider is None:
         raise LookupError(f"no provider {event.kind.provider}")
-    (fields,) = provider.restore(event)["msys"].values()
-    result: dict[str, Any] = {**fields, "timestamp": format_instant(event.occurred_at)}
-    result.setdefault("event_id", event.event_id)
+    result: Json
+    (result,) = provider.restore(event)["msys"].values()
+    result["timestamp"] = format_instant(event.occurred_at)
+    if "event_id" not in result:
+        result["event_id"] = event.event_id
+    if event.receiver.domain and "recipient_domain" not in result:
+        result["recipient_domain"] = event.receiver.domain
     result.pop("tdate", None)
-    if event.receiver.domain:
-        result.setdefault("recipient_domain", event.receiver.domain)
     for name, convert in VALUES.items():
-        if name in result:
-            result[name] = convert(result[name])
+        value = result.get(name)
+        if type(value) is str:
+            result[name] = convert(value)
     geo = result.get("geo_ip")
-    if isinstance(geo, dict):
+    if type(geo) is dict:
         result["geo_ip"] = {name: to_float(value) if name in GEO_VALUES else value for name, value in geo.items()}
     return result
