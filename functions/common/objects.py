@@ -11,10 +11,9 @@ METADATA_PREFIX = "x-amz-meta-"
 
 
 class StoredObject(NamedTuple):
-    """An object's bytes as they were put, its content type, and its metadata (lower-case names)."""
+    """An object's bytes as they were put, and its metadata (lower-case names)."""
 
     body: bytes
-    content_type: str
     metadata: dict[str, str]
 
 
@@ -29,13 +28,13 @@ class Bucket:
         path = "/" + quote(key, safe="/-_.~")
         return f"/{quote(self._name)}{path}" if self._client.overridden else path
 
-    def put_new(self, key: str, body: bytes, content_type: str, metadata: Mapping[str, str], digest: str) -> bool:
+    def put_new(self, key: str, body: bytes, metadata: Mapping[str, str], digest: str) -> bool:
         """Stores an object; False where one of this key is there already, which stays as it is.
 
         Metadata travels percent-encoded, since header values are ASCII. `digest` is the body's SHA-256 in hex. Raises
         `AwsError`. S3 answers 412 if the key is taken, 409 while another write of it is under way (tried again).
         """
-        headers = {"content-type": content_type or "application/octet-stream", "if-none-match": "*"}
+        headers = {"content-type": "application/octet-stream", "if-none-match": "*"}
         headers |= {METADATA_PREFIX + name: quote(value, safe=" /:;=+,.-_~@()") for name, value in metadata.items()}
         answer = self._client.request("PUT", self._path(key), headers, body, digest=digest)
         if answer.status in (200, 412):
@@ -52,4 +51,4 @@ class Bucket:
             for name, value in answer.headers.items()
             if name.lower().startswith(METADATA_PREFIX)
         }
-        return StoredObject(answer.body, answer.headers.get("content-type", ""), metadata)
+        return StoredObject(answer.body, metadata)

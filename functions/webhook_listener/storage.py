@@ -24,9 +24,9 @@ def store(bucket: Bucket, request: WebhookRequest, received_at: datetime, reques
         "received-at": format_instant(received_at),
         "request-id": request_id,
         "batch-id": batch_id[:LONGEST_METADATA],
+        "content-type": request.headers.get("content-type", "")[:LONGEST_METADATA],
         "content-encoding": request.headers.get("content-encoding", "")[:LONGEST_METADATA],
     }
     present = {name: value for name, value in metadata.items() if value}
-    content_type = request.headers.get("content-type", "")[:LONGEST_METADATA]
-    bucket.put_new(key, request.body, content_type, present, digest)
+    bucket.put_new(key, request.body, present, digest)
     return key

@@ -131,3 +131,13 @@ def test_too_large_batch_is_refused(stack: Stack) -> None:
         except ConnectionError:
             status = 413  # the gateway had answered and closed before all was sent
         assert status == 413
+
+
+@pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data", ""])
+def test_content_type_does_not_matter(stack: Stack, content_type: str) -> None:
+    """Whatever a sender calls its body, the bytes are stored and loaded."""
+    recipient = make_recipient()
+    headers = basic_auth(stack) | ({"Content-Type": content_type} if content_type else {})
+    body = json.dumps([make_event(recipient)]).encode()
+    assert call(stack, "POST", "/webhooks/sparkpost", headers=headers, body=body)[0] == 200
+    await_events(stack, recipient, 1)

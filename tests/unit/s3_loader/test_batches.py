@@ -12,14 +12,14 @@ METADATA = {"provider": "sparkpost", "received-at": "2026-11-21T09:30:05.123Z", 
 
 def test_batch_is_read_from_object_and_metadata() -> None:
     """What the listener noted comes back as it was."""
-    batch = read_batch("raw/sparkpost/2026/11/21/09/x", StoredObject(b"[]", "application/json", METADATA))
+    batch = read_batch("raw/sparkpost/2026/11/21/09/x", StoredObject(b"[]", METADATA))
     assert batch.received_at == datetime(2026, 11, 21, 9, 30, 5, 123_000, tzinfo=UTC)
     assert (batch.provider, batch.provider_batch_id, batch.request_id, batch.body) == ("sparkpost", "7", "r", b"[]")
 
 
 def test_missing_ids_are_none() -> None:
     """A batch without the provider's id is a batch all the same; the key tells the provider."""
-    batch = read_batch("raw/sparkpost/2026/11/21/09/x", StoredObject(b"", "", {"received-at": METADATA["received-at"]}))
+    batch = read_batch("raw/sparkpost/2026/11/21/09/x", StoredObject(b"", {"received-at": METADATA["received-at"]}))
     assert (batch.provider, batch.provider_batch_id, batch.request_id) == ("sparkpost", None, None)
 
 
@@ -27,7 +27,7 @@ def test_missing_ids_are_none() -> None:
 def test_foreign_object_is_an_error(metadata: dict[str, str]) -> None:
     """An object that the listener did not store is not taken for a batch."""
     with pytest.raises(ValueError):
-        read_batch("raw/x", StoredObject(b"[]", "", metadata))
+        read_batch("raw/x", StoredObject(b"[]", metadata))
 
 
 def test_gzip_is_recognised_by_its_bytes() -> None:

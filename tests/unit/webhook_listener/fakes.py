@@ -9,15 +9,15 @@ class FakeBucket:
     """Keeps objects in memory; fails while `failing`."""
 
     def __init__(self) -> None:
-        self.objects: dict[str, tuple[bytes, str, dict[str, str]]] = {}
+        self.objects: dict[str, tuple[bytes, dict[str, str]]] = {}
         self.failing = False
 
-    def put_new(self, key: str, body: bytes, content_type: str, metadata: Mapping[str, str], _digest: str) -> bool:
+    def put_new(self, key: str, body: bytes, metadata: Mapping[str, str], _digest: str) -> bool:
         """As `Bucket.put_new`."""
         if self.failing:
             raise AwsError(503, "", "s3 PutObject")
         new = key not in self.objects
-        self.objects.setdefault(key, (body, content_type, dict(metadata)))
+        self.objects.setdefault(key, (body, dict(metadata)))
         return new
 
 
