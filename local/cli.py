@@ -91,7 +91,10 @@ def run(options: argparse.Namespace) -> int:
         say_step(f"ready after {time.monotonic() - began:.1f} s")
         print(describe(stack), flush=True)
         try:
-            stopped.wait()  # ended by the signal's exception
+            # Ended by the signal's exception. A signal that arrives just before a wait, or in another thread, does not
+            # end the wait: so each is short.
+            while not stopped.wait(0.5):
+                pass
         finally:
             say_step("stopping")
     return 0
