@@ -23,8 +23,10 @@ from local.postgres import SUPERUSER, Postgres
 from query_events.app import SESSION
 from query_events.events_message import answer_search
 from query_events.parameters import DEFAULT_PAGE
+from query_events.routing import READ_EVENTS, READ_PII, Caller, Request
 
 QUERY = "mailwake_query"
+CALLER = Caller("bench", frozenset({READ_EVENTS, READ_PII}))
 TARGET = Target(most=1.5)
 RANDOM, HEAVIEST = 400, 40  # recipients
 ROUNDS = 3  # for each recipient
@@ -87,7 +89,7 @@ def _connect(server: Postgres) -> Connection:
 
 def _ask_function(connection: Connection, recipient: str) -> Any:
     given = {"recipients": recipient, "from": format_instant(BEGIN), "to": format_instant(END)}
-    return answer_search(connection, given, END)
+    return answer_search(Request(lambda: connection, END, CALLER, path="", given=given))
 
 
 def _ask_by_hand(connection: Connection, recipient: str) -> Any:

@@ -1,7 +1,6 @@
 """Entry point of the query API."""
 
 import logging
-from collections.abc import Mapping
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl
@@ -14,7 +13,8 @@ from common.clock import now
 from common.database import Database, DatabaseSettings, DatabaseUnavailableError, connect, is_transient
 from common.errors import ApiError
 from common.responses import Response, build_error
-from query_events.routes import Answer, check_caller, find_route
+from query_events.routes import TABLE
+from query_events.routing import Request, Route, check_caller
 
 log = logging.getLogger(__name__)
 
@@ -51,21 +51,28 @@ def handler(event: dict[str, Any], _context: object) -> Response:
 def answer(event: dict[str, Any]) -> Response:
     """The answer to a request. Raises `ApiError`."""
     context = event["requestContext"]
-    route = find_route(context["http"]["method"], event["rawPath"])
-    caller = context.get("authorizer", {}).get("lambda") or {}
-    check_caller(route, caller)
-    given = dict(parse_qsl(event.get("rawQueryString", ""), keep_blank_values=True))
-    body = run(route.answer, given)
-    log.info("answered", extra={"path": route.path, "caller": caller["name"], "bytes": len(body)})
+    route, path_values = TABLE.find(context["http"]["method"], event["rawPath"])
+    caller = check_caller(route, context.get("authorizer", {}).get("lambda"))
+    request = Request(
+        connect=lambda: _database().get(),
+        instant=now(),
+        caller=caller,
+        path=event["rawPath"],
+        path_values=path_values,
+        given=dict(parse_qsl(event.get("rawQueryString", ""), keep_blank_values=True)),
+        headers={name.lower(): value for name, value in event.get("headers", {}).items()},
+    )
+    body = run(route, request)
+    log.info("answered", extra={"path": route.path, "caller": caller.name, "bytes": len(body)})
     headers = {"content-type": "application/json", "cache-control": "private, no-cache"}
     return {"statusCode": 200, "headers": headers, "body": body.decode()}
 
 
-def run(answer_route: Answer, given: Mapping[str, str]) -> bytes:
-    """A route's answer from the database; a kept connection that turns out to be broken is replaced once."""
+def run(route: Route, request: Request) -> bytes:
+    """A route's answer; a kept connection to the database that turns out to be broken is replaced once."""
     for last in (False, True):
         try:
-            return answer_route(_database().get(), given, now())
+            return route.answer(request)
         except psycopg2.errors.QueryCanceled:
             raise ApiError(503, "Search took too long", "Narrow the range of time or add a filter.") from None
         except (psycopg2.Error, DatabaseUnavailableError) as failure:

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import urlencode
 
-from psycopg2.extensions import connection as Connection
-
 from common.clock import format_instant
 from common.json_text import encode_json
 from query_events.pages import Cursor, decode_cursor, encode_cursor
 from query_events.parameters import read_parameters
+from query_events.routing import READ_EVENTS, Request, Route
 from query_events.search import complete_range, search_events
 from query_events.sparkpost_format import represent
 
@@ -17,15 +16,16 @@ PATH = "/api/v1/events/message"
 LARGEST_RESULTS = 5_500_000  # bytes within a Lambda's answer, of which there may be 6 MB
 
 
-def answer_search(connection: Connection, given: Mapping[str, str], instant: datetime) -> bytes:
+def answer_search(request: Request) -> bytes:
     """The JSON of one page: `{"results", "total_count", "links"}`. Raises `ApiError`.
 
     A page ends early rather than grow beyond what a Lambda can answer; its `next` link goes on from there.
     """
+    given = request.given
     values = read_parameters(given)
     cursor = decode_cursor(given.get("cursor", "").strip())
-    complete_range(values, instant)
-    page = search_events(connection, values, cursor)
+    complete_range(values, request.instant)
+    page = search_events(request.connect(), values, cursor)
     results: list[bytes] = []
     size = 0
     for event in page.events:
@@ -47,3 +47,6 @@ def build_next_link(given: Mapping[str, str], values: Mapping[str, object], curs
     """The next page's path and query: all filters again, the range fixed, so that later pages search the same."""
     fixed = {name: format_instant(value) for name, value in values.items() if isinstance(value, datetime)}
     return f"{PATH}?{urlencode({**given, **fixed, 'cursor': encode_cursor(cursor)})}"
+
+
+ROUTES = (Route(PATH, READ_EVENTS, answer_search),)

@@ -10,7 +10,8 @@ from query_events import events_message
 from query_events.events_message import answer_search
 from s3_loader.loading import Loader
 from tests.integration.batches import make_batch, make_event, parse
-from tests.integration.conftest import NOW, Connect
+from tests.integration.conftest import Connect
+from tests.integration.requests import make_request
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def query(connect: Connect) -> Connection:
 
 def search(connection: Connection, **given: str) -> dict[str, Any]:
     """The decoded answer to a search."""
-    answer: dict[str, Any] = json.loads(answer_search(connection, given, NOW))
+    answer: dict[str, Any] = json.loads(answer_search(make_request(connection, given)))
     return answer
 
 

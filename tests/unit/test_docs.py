@@ -23,8 +23,8 @@ def test_every_parameter_is_documented() -> None:
 
 def test_every_route_is_documented() -> None:
     """docs/api.md has a heading for each route."""
-    for path in ROUTES:
-        assert f"## `GET {path}`" in read("docs/api.md")
+    for route in ROUTES:
+        assert f"## `GET {route.path}`" in read("docs/api.md")
 
 
 def test_every_setting_is_documented() -> None:

@@ -1,6 +1,4 @@
 import json
-from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, cast
 
 import psycopg2
@@ -9,8 +7,9 @@ import pytest
 from psycopg2.extensions import connection as Connection
 
 from common.database import Database
-from query_events import app, routes
+from query_events import app
 from query_events.routes import ROUTES
+from query_events.routing import Request, Route, RouteTable
 
 READER = {"name": "support", "scopes": "events:read", "refusal": ""}
 
@@ -30,11 +29,12 @@ class Backend:
         """As `Database.close`."""
         self.closed += 1
 
-    def answer(self, _connection: Connection, given: Mapping[str, str], _instant: datetime) -> bytes:
+    def answer(self, request: Request) -> bytes:
         """A route's answer."""
+        request.connect()
         if self.failures:
             raise self.failures.pop(0)
-        return json.dumps(given).encode()
+        return json.dumps(request.given).encode()
 
 
 @pytest.fixture
@@ -42,8 +42,7 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Backend:
     """An API whose routes answer with what they were given."""
     backend = Backend()
     monkeypatch.setattr(app, "_database", lambda: cast("Database", backend))
-    stubs = {path: route._replace(answer=backend.answer) for path, route in ROUTES.items()}
-    monkeypatch.setattr(routes, "ROUTES", stubs)
+    monkeypatch.setattr(app, "TABLE", RouteTable([route._replace(answer=backend.answer) for route in ROUTES]))
     return backend
 
 
@@ -79,18 +78,20 @@ CALLERS: list[tuple[dict[str, str] | None, int]] = [
 
 
 @pytest.mark.parametrize(("caller", "status"), CALLERS)
-@pytest.mark.parametrize("path", sorted(ROUTES))
-def test_every_route_checks_its_caller(backend: Backend, path: str, caller: dict[str, str] | None, status: int) -> None:
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
+def test_every_route_checks_its_caller(
+    backend: Backend, route: Route, caller: dict[str, str] | None, status: int
+) -> None:
     """Nobody gets in without a key, 403 names the scope that a key lacks, 401 gives no hint."""
-    answer = get(path, caller=caller)
+    answer = get(route.path.replace("{", "").replace("}", ""), caller=caller)
     assert answer[0] == status
     if status == 403:
-        assert ROUTES[path].scope in answer[1]["errors"][0]["description"]
+        assert route.scope in answer[1]["errors"][0]["description"]
 
 
 def test_every_route_has_a_scope() -> None:
     """A route without a scope would be open to all."""
-    assert all(route.scope for route in ROUTES.values())
+    assert all(route.scope for route in ROUTES)
 
 
 @pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v1", "/api/v1/events/message/x", ""])

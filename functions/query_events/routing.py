@@ -1,0 +1,79 @@
+"""Requests, the routes that answer them, and who may ask."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from psycopg2.extensions import connection as Connection
+
+from common.errors import ApiError
+
+READ_EVENTS = "events:read"
+READ_PII = "pii:read"  # without it addresses and metadata are masked
+ADMIN = "admin"  # may do everything
+
+
+class Caller(NamedTuple):
+    """Who asks."""
+
+    name: str
+    scopes: frozenset[str]
+
+    def may(self, scope: str) -> bool:
+        """Whether the caller's key has the scope."""
+        return scope in self.scopes or ADMIN in self.scopes
+
+
+class Request(NamedTuple):
+    """A request whose caller may have the answer."""
+
+    connect: Callable[[], Connection]  # the database, opened when it is first needed; autocommit
+    instant: datetime  # now
+    caller: Caller
+    path: str  # as it was asked for
+    path_values: Mapping[str, str] = {}  # of the route's variables, decoded
+    given: Mapping[str, str] = {}  # query parameters, the last one of each name
+    headers: Mapping[str, str] = {}  # names in lower case
+
+
+class Route(NamedTuple):
+    """What answers a path; `scope` is what the caller's key must have."""
+
+    path: str  # with variables: /api/v1/recipients/{address}
+    scope: str
+    answer: Callable[[Request], bytes]  # JSON; raises `ApiError`
+
+
+def _compile(path: str) -> re.Pattern[str]:
+    pieces = re.split(r"\{(\w+)\}", path)
+    regex = "".join(f"(?P<{piece}>[^/]+)" if odd % 2 else re.escape(piece) for odd, piece in enumerate(pieces))
+    return re.compile(regex, re.DOTALL)
+
+
+class RouteTable:
+    """Finds the route of a path. A path without variables goes before one that has them."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        ordered = sorted(routes, key=lambda route: route.path.count("{"))
+        self._routes = [(_compile(route.path), route) for route in ordered]
+
+    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
+        """The route and the values of its variables; a slash at the end does not count. Raises `ApiError`."""
+        for pattern, route in self._routes:
+            if match := pattern.fullmatch(path.rstrip("/")):
+                if method not in ("GET", "HEAD"):
+                    raise ApiError(405, "Method not allowed", "Use GET.", "1102")
+                return route, {name: unquote(value) for name, value in match.groupdict().items()}
+        raise ApiError(404, "Not found", "There is nothing at this path.", "1101")
+
+
+def check_caller(route: Route, found: Mapping[str, str] | None) -> Caller:
+    """The caller whom the authorizer found. Raises `ApiError`: 401 for nobody, 403 for too narrow a key."""
+    if not found or found.get("refusal") or not found.get("name"):
+        raise ApiError(401, "Unauthorized", "Send a valid API key in the Authorization header.")
+    caller = Caller(found["name"], frozenset(found.get("scopes", "").split()))
+    if not caller.may(route.scope):
+        raise ApiError(403, "Forbidden", f"This key lacks the scope {route.scope}.", "1100")
+    return caller
