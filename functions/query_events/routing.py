@@ -1,9 +1,14 @@
-"""Requests, the routes that answer them, and who may ask."""
+"""Requests, the routes that answer them, and who may ask.
+
+A route also says what the OpenAPI document tells of it: `summary` (one line, plain text), `inputs` (one `Input` for each
+variable of its path and each query parameter), `result` (JSON Schema of its 200), `refusals` (400, 404: what it answers
+beside what every route may: 401, 403, 405, 500, 503), and `etag` where the same answer is often asked for again.
+"""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from psycopg2.extensions import connection as Connection
@@ -38,12 +43,25 @@ class Request(NamedTuple):
     headers: Mapping[str, str] = {}  # names in lower case
 
 
+class Input(NamedTuple):
+    """A variable of a path, or a query parameter, as the OpenAPI document shows it."""
+
+    name: str
+    meaning: str  # plain text
+    schema: Mapping[str, Any] = {"type": "string"}  # JSON Schema of its text
+
+
 class Route(NamedTuple):
     """What answers a path; `scope` is what the caller's key must have."""
 
     path: str  # with variables: /api/v1/recipients/{address}
     scope: str
     answer: Callable[[Request], bytes]  # JSON; raises `ApiError`
+    summary: str = ""
+    inputs: Sequence[Input] = ()  # variables of the path, then query parameters
+    result: Mapping[str, Any] = {}  # JSON Schema of the answer
+    refusals: Sequence[int] = ()  # 400 for bad input, 404 for what is not there
+    etag: bool = False  # tells who asks again that nothing changed, by a hash of the answer
 
 
 def _compile(path: str) -> re.Pattern[str]:
