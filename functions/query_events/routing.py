@@ -1,6 +1,6 @@
 """Requests, the routes that answer them, and who may ask.
 
-A route also says what the OpenAPI document tells of it: `summary` (one line, plain text), `inputs` (one `Input` for each
+A route also says what the OpenAPI document tells of it: `summary` (one line, plain text), `inputs` (an `Input` for each
 variable of its path and each query parameter), `result` (JSON Schema of its 200), `refusals` (400, 404: what it answers
 beside what every route may: 401, 403, 405, 500, 503), and `etag` where the same answer is often asked for again.
 """
