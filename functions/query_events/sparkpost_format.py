@@ -1,13 +1,151 @@
-"""Events as SparkPost's events API gives them: one flat object each, with its types of value.
+"""Events as SparkPost's search gives them: one flat object each, in the types of value of its two dialects.
 
-Source: SparkPost's "Events" API and its guide for those who move to it from message-events.
+Events of other providers get SparkPost's field names too. Beside SparkPost's words stand `provider`, `provider_type`,
+`event_type`, `bounce_kind` and `machine_open`.
+Source: SparkPost's "Events" and "Message Events" APIs and its guide for those who move from the latter to the former.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
+from math import isfinite
 
 from common.clock import format_instant
-from common.events import Event, Json
+from common.events import ADMIN, BLOCK, HARD, SOFT, UNDETERMINED, Event, Json, Kind, Mailing, Receiver
+from common.json_text import decode_json, encode_json
 from providers import find_provider
+from providers.fields import read_epoch, split_domain
+from providers.sparkpost import MAILING_FIELDS, RECEIVER_FIELDS, SENDER_FIELDS
+from query_events.sparkpost_types import SPARKPOST, name_type
+
+# The bounce class that stands for a kind of bounce where the provider has no such numbers.
+BOUNCE_CLASSES = {HARD: "10", SOFT: "20", BLOCK: "50", ADMIN: "25", UNDETERMINED: "1"}
+# Their field → where an event of another provider has it.
+OWN_FIELDS = {
+    "rcpt_to": "recipient",
+    "raw_rcpt_to": "recipient",
+    "message_id": "message_id",
+    "transmission_id": "transmission_id",
+    "reason": "reason",
+    "raw_reason": "reason",
+    "target_link_url": "url",
+    "ip_address": "ip_address",
+}
+ACCOUNT_FIELDS = ("customer_id", "subaccount_id")
+GEO_FIELDS = ("latitude", "longitude", "zip")
+CACHED = 10_000  # kinds, mailings, receivers, sending domains: a page's events share most of them
+
+
+def represent(event: Event) -> Json:
+    """One result of `/events/message`: ids of accounts are integers, coordinates floats, times ISO 8601 with `Z`."""
+    result = _flatten(event)
+    result["timestamp"] = format_instant(event.occurred_at)
+    result.pop("tdate", None)
+    for name in ACCOUNT_FIELDS:
+        value = result.get(name)
+        if type(value) is str:
+            result[name] = to_int(value)
+    geo = result.get("geo_ip")
+    if type(geo) is dict:
+        result["geo_ip"] = {name: to_float(value) if name in GEO_FIELDS else value for name, value in geo.items()}
+    injected_at = result.get("injection_time")
+    if injected_at is not None and not (type(injected_at) is str and len(injected_at) == 24 and injected_at[-1] == "Z"):
+        result["injection_time"] = to_instant(injected_at)
+    return result
+
+
+def represent_v1(event: Event) -> Json:
+    """One result of `/message-events`: values are text as in webhooks, times ISO 8601 with `+00:00`, metadata text."""
+    result = _flatten(event)
+    instant = format_instant(event.occurred_at)
+    result["timestamp"] = instant.removesuffix("Z") + "+00:00"
+    result["tdate"] = instant
+    for name in ACCOUNT_FIELDS:
+        if type(result.get(name)) is int:
+            result[name] = str(result[name])
+    if "rcpt_meta" in result:
+        result["rcpt_meta"] = to_text_metadata(result["rcpt_meta"], flat="bounce_class" in result)
+    return result
+
+
+def _flatten(event: Event) -> Json:
+    """The fields that both dialects have in common."""
+    kind = event.kind
+    result = _restore(event) if kind.provider == SPARKPOST else _build(event)
+    event_id = result.get("event_id")
+    if type(event_id) is not str:
+        result["event_id"] = str(event_id) if type(event_id) is int else event.event_id
+    if "recipient_domain" not in result and event.receiver.domain:
+        result["recipient_domain"] = event.receiver.domain
+    if "sending_domain" not in result and event.mailing.sender.address:
+        domain = find_sending_domain(event.mailing.sender.address)
+        if domain:
+            result["sending_domain"] = domain
+    result.update(_describe(kind))
+    return result
+
+
+def _restore(event: Event) -> Json:
+    """SparkPost's own fields."""
+    provider = find_provider(SPARKPOST)
+    assert provider is not None  # noqa: S101 - it is one of ours
+    fields: Json = next(iter(provider.restore(event)["msys"].values()))
+    return fields
+
+
+def _build(event: Event) -> Json:
+    """SparkPost's field names for what another provider said."""
+    kind, client = event.kind, event.client
+    result: Json = {"type": name_type(kind), "event_id": event.event_id}
+    result |= _build_mailing(event.mailing)
+    result |= _build_receiver(event.receiver)
+    for theirs, ours in OWN_FIELDS.items():
+        value = getattr(event, ours)
+        if value is not None:
+            result[theirs] = value
+    result["rcpt_meta"] = {} if event.metadata is None else decode_json(event.metadata)
+    result["rcpt_tags"] = list(event.mailing.tags)
+    if kind.bounce_class is not None:
+        result["bounce_class"] = str(kind.bounce_class)
+    elif kind.bounce_kind is not None:
+        result["bounce_class"] = BOUNCE_CLASSES[kind.bounce_kind]
+    if client is not None:
+        result["user_agent"] = client.user_agent
+        if client.parsed:
+            result["user_agent_parsed"] = decode_json(client.parsed.encode())
+    return result
+
+
+@lru_cache(CACHED)
+def _build_mailing(mailing: Mailing) -> Json:
+    return _rename(SENDER_FIELDS, mailing.sender) | _rename(MAILING_FIELDS, mailing)
+
+
+@lru_cache(CACHED)
+def _build_receiver(receiver: Receiver) -> Json:
+    return _rename(RECEIVER_FIELDS, receiver)
+
+
+def _rename(fields: Mapping[str, str], source: object) -> Json:
+    values = {theirs: getattr(source, ours) for theirs, ours in fields.items()}
+    return {theirs: value for theirs, value in values.items() if value is not None}
+
+
+@lru_cache(CACHED)
+def _describe(kind: Kind) -> Json:
+    """What stands beside SparkPost's words on every event."""
+    return {
+        "provider": kind.provider,
+        "provider_type": kind.provider_type,
+        "event_type": kind.event_type,
+        "bounce_kind": kind.bounce_kind,
+        "machine_open": kind.machine_open,
+    }
+
+
+@lru_cache(CACHED)
+def find_sending_domain(address: str) -> str | None:
+    """The domain of a sender's address, `Name <ada@example.com>` included."""
+    return split_domain(address.strip().rstrip(">"))
 
 
 def to_int(value: object) -> object:
@@ -18,38 +156,47 @@ def to_int(value: object) -> object:
 
 
 def to_float(value: object) -> object:
-    """The number that a text says; anything else as it is."""
-    if isinstance(value, str):
+    """The number that a text or an integer says; anything else as it is."""
+    if type(value) in (str, int):
         try:
-            return float(value)
-        except ValueError:
+            number = float(value)  # type: ignore[arg-type]
+        except (ValueError, OverflowError):
             return value
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        return number if isfinite(number) else value
+    return value
 
 
-# Fields whose values differ from those of webhooks.
-VALUES: Mapping[str, Callable[[object], object]] = {"customer_id": to_int, "subaccount_id": to_int}
-GEO_VALUES = ("latitude", "longitude", "zip")
+def to_instant(value: object) -> object:
+    """A time in the form of `timestamp`; anything else as it is."""
+    try:
+        return format_instant(read_epoch(value))
+    except ValueError:
+        return value
 
 
-def represent(event: Event) -> Json:
-    """One result of the events API."""
-    provider = find_provider(event.kind.provider)
-    if provider is None:
-        raise LookupError(f"no provider {event.kind.provider}")
-    result: Json
-    (result,) = provider.restore(event)["msys"].values()
-    result["timestamp"] = format_instant(event.occurred_at)
-    if "event_id" not in result:
-        result["event_id"] = event.event_id
-    if event.receiver.domain and "recipient_domain" not in result:
-        result["recipient_domain"] = event.receiver.domain
-    result.pop("tdate", None)
-    for name, convert in VALUES.items():
-        value = result.get(name)
-        if type(value) is str:
-            result[name] = convert(value)
-    geo = result.get("geo_ip")
-    if type(geo) is dict:
-        result["geo_ip"] = {name: to_float(value) if name in GEO_VALUES else value for name, value in geo.items()}
-    return result
+def to_text_metadata(metadata: object, *, flat: bool) -> object:
+    """Metadata whose values are text: clients of message-events have typed them so.
+
+    Arrays become objects with the keys "0", "1", ..., as they did there. Where `flat`, nested values are their JSON.
+    """
+    named = _name_entries(metadata)
+    if type(named) is not dict:
+        return {}
+    return {name: _to_text(value, flat=flat) for name, value in named.items()}
+
+
+def _to_text(value: object, *, flat: bool) -> object:
+    if type(value) is str:
+        return value
+    if value is None:
+        return ""
+    return encode_json(value).decode() if flat or type(value) is not dict else value
+
+
+def _name_entries(value: object) -> object:
+    """The same JSON with objects for arrays."""
+    if type(value) is list:
+        return {str(number): _name_entries(entry) for number, entry in enumerate(value)}
+    if type(value) is dict:
+        return {name: _name_entries(entry) for name, entry in value.items()}
+    return value
