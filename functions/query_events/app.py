@@ -1,7 +1,9 @@
 """Entry point of the query API."""
 
 import logging
+import time
 from functools import cache
+from traceback import extract_tb
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -12,9 +14,11 @@ from psycopg2.extensions import connection as Connection
 from common.clock import now
 from common.database import Database, DatabaseSettings, DatabaseUnavailableError, connect, is_transient
 from common.errors import ApiError
-from common.responses import Response, build_error
+from common.responses import Response
+from query_events.access_log import log_request
+from query_events.answers import Answer, answer_error, answer_options, build_response
 from query_events.routes import TABLE
-from query_events.routing import Request, Route, check_caller
+from query_events.routing import Request, Route, check_caller, clean_text
 
 log = logging.getLogger(__name__)
 
@@ -41,17 +45,28 @@ def open_connection(settings: DatabaseSettings) -> Connection:
 
 
 def handler(event: dict[str, Any], _context: object) -> Response:
-    """Answers a request in API Gateway's payload 2.0."""
+    """Answers a request in API Gateway's payload 2.0, whatever happens."""
+    began = time.monotonic()
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     try:
-        return answer(event)
+        found = answer(event, headers)
     except ApiError as error:
-        return build_error(error)
+        found = answer_error(error)
+    except Exception as failure:  # noqa: BLE001 (the client gets our error body, an alarm watches the log)
+        log_failure(failure)
+        found = answer_error(ApiError(500, "Internal server error", "This is our mistake; it has been noted."))
+    response = build_response(found, headers)
+    log_request(TABLE, event, response, time.monotonic() - began)
+    return response
 
 
-def answer(event: dict[str, Any]) -> Response:
+def answer(event: dict[str, Any], headers: dict[str, str]) -> Answer:
     """The answer to a request. Raises `ApiError`."""
     context = event["requestContext"]
-    route, path_values = TABLE.find(context["http"]["method"], event["rawPath"])
+    method = context["http"]["method"]
+    route, path_values = TABLE.find(method, event["rawPath"])
+    if method == "OPTIONS":
+        return answer_options()
     caller = check_caller(route, context.get("authorizer", {}).get("lambda"))
     request = Request(
         connect=lambda: _database().get(),
@@ -59,13 +74,22 @@ def answer(event: dict[str, Any]) -> Response:
         caller=caller,
         path=event["rawPath"],
         path_values=path_values,
-        given=dict(parse_qsl(event.get("rawQueryString", ""), keep_blank_values=True)),
-        headers={name.lower(): value for name, value in event.get("headers", {}).items()},
+        given={name: clean_text(value) for name, value in read_query(event)},
+        headers=headers,
     )
     body = run(route, request)
-    log.info("answered", extra={"path": route.path, "caller": caller.name, "bytes": len(body)})
-    headers = {"content-type": "application/json", "cache-control": "private, no-cache"}
-    return {"statusCode": 200, "headers": headers, "body": body.decode()}
+    return Answer(200, body, etag=route.etag)
+
+
+def read_query(event: dict[str, Any]) -> list[tuple[str, str]]:
+    """The query's names and values, decoded; what is not UTF-8 becomes U+FFFD."""
+    return parse_qsl(event.get("rawQueryString", ""), keep_blank_values=True)
+
+
+def log_failure(failure: BaseException) -> None:
+    """Logs what failed and where, but not the exception's text: it may hold a recipient. An alarm counts these."""
+    where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in extract_tb(failure.__traceback__)]
+    log.error("failed", extra={"error": type(failure).__qualname__, "where": where})
 
 
 def run(route: Route, request: Request) -> bytes:

@@ -20,6 +20,11 @@ READ_PII = "pii:read"  # without it addresses and metadata are masked
 ADMIN = "admin"  # may do everything
 
 
+def clean_text(text: str) -> str:
+    """Text as Postgres takes it: a NUL or half a surrogate pair, which nothing stored can hold, becomes U+FFFD."""
+    return text.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 class Caller(NamedTuple):
     """Who asks."""
 
@@ -81,17 +86,20 @@ class RouteTable:
         """The route and the values of its variables; a slash at the end does not count. Raises `ApiError`."""
         for pattern, route in self._routes:
             if match := pattern.fullmatch(path.rstrip("/")):
-                if method not in ("GET", "HEAD"):
+                if method not in ("GET", "HEAD", "OPTIONS"):
                     raise ApiError(405, "Method not allowed", "Use GET.", "1102")
-                return route, {name: unquote(value) for name, value in match.groupdict().items()}
+                return route, {name: clean_text(unquote(value)) for name, value in match.groupdict().items()}
         raise ApiError(404, "Not found", "There is nothing at this path.", "1101")
 
 
 def check_caller(route: Route, found: Mapping[str, str] | None) -> Caller:
-    """The caller whom the authorizer found. Raises `ApiError`: 401 for nobody, 403 for too narrow a key."""
+    """The caller whom the authorizer found. Raises `ApiError`: 401 for nobody, 403 for too narrow a key, 503 for a token
+    that can't be checked now."""
+    if found and found.get("refusal") == "unavailable":
+        raise ApiError(503, "Service unavailable", "The issuer of the token can't be reached; try again.")
     if not found or found.get("refusal") or not found.get("name"):
-        raise ApiError(401, "Unauthorized", "Send a valid API key in the Authorization header.")
+        raise ApiError(401, "Unauthorized", "Send a valid API key or token in the Authorization header.")
     caller = Caller(found["name"], frozenset(found.get("scopes", "").split()))
     if not caller.may(route.scope):
-        raise ApiError(403, "Forbidden", f"This key lacks the scope {route.scope}.", "1100")
+        raise ApiError(403, "Forbidden", f"The key or token lacks the scope {route.scope}.", "1100")
     return caller

@@ -50,11 +50,23 @@ def get(
     path: str = "/api/v1/events/message", query: str = "", caller: dict[str, str] | None = READER, method: str = "GET"
 ) -> tuple[int, dict[str, Any]]:
     """Sends a request as API Gateway hands it over; status and decoded body."""
+    response = send(path, query, caller, method)
+    return response["statusCode"], json.loads(response["body"])
+
+
+def send(
+    path: str = "/api/v1/events/message",
+    query: str = "",
+    caller: dict[str, str] | None = READER,
+    method: str = "GET",
+    headers: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """As `get`; the whole answer, as API Gateway takes it."""
     context: dict[str, Any] = {"http": {"method": method}}
     if caller is not None:
         context["authorizer"] = {"lambda": caller}
-    response = app.handler({"requestContext": context, "rawPath": path, "rawQueryString": query}, None)
-    return response["statusCode"], json.loads(response["body"])
+    event = {"requestContext": context, "rawPath": path, "rawQueryString": query, "headers": headers}
+    return app.handler(event, None)
 
 
 def test_parameters_are_decoded(backend: Backend) -> None:
@@ -102,10 +114,91 @@ def test_unknown_path_is_404(backend: Backend, path: str) -> None:
     assert set(body["errors"][0]) == {"message", "description", "code"}
 
 
-def test_other_methods_are_405(backend: Backend) -> None:
-    """The search is read only."""
-    status, body = get(method="POST")
-    assert (status, body["errors"][0]["code"]) == (405, "1102")
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "TRACE", "QUERY"])
+def test_other_methods_are_405(backend: Backend, method: str) -> None:
+    """The API is read only, and says which methods there are."""
+    response = send(method=method)
+    assert (response["statusCode"], json.loads(response["body"])["errors"][0]["code"]) == (405, "1102")
+    assert response["headers"]["allow"] == "GET, HEAD, OPTIONS"
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
+def test_options_needs_no_key(backend: Backend, route: Route) -> None:
+    """What may be asked is told to everybody: browsers send no key when they ask."""
+    response = send(route.path, caller=None, method="OPTIONS")
+    assert (response["statusCode"], response["headers"]["allow"]) == (204, "GET, HEAD, OPTIONS")
+    assert "body" not in response
+
+
+def test_options_of_nothing_is_404(backend: Backend) -> None:
+    """Where nothing is, nothing may be asked."""
+    assert send("/api/v1/nothing", caller=None, method="OPTIONS")["statusCode"] == 404
+
+
+def test_head_is_answered_as_get(backend: Backend) -> None:
+    """HEAD needs the key that GET needs, and has its headers."""
+    assert send(method="HEAD") == send(method="GET")
+    assert send(method="HEAD", caller=None)["statusCode"] == 401
+
+
+def test_refusals_have_the_same_headers_as_answers(backend: Backend) -> None:
+    """Errors are no less private than answers, and no less JSON."""
+    common = {"cache-control", "content-type", "vary", "x-content-type-options"}
+    for response in (send(), send(caller=None), send("/nothing"), send(method="PUT")):
+        assert common <= set(response["headers"]), response
+        assert response["headers"]["cache-control"] == "private, no-cache"
+
+
+def test_unauthorized_names_the_scheme(backend: Backend) -> None:
+    """A 401 says how to authenticate; Bearer, because browsers open a window of their own for Basic."""
+    assert send(caller=None)["headers"]["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "%",
+        "%zz=%f",
+        "recipients=%ff%fe",
+        "recipients=%00",
+        "recipients=\ud800",
+        "=&&&==",
+        "a" * 9_000,
+        "&".join(f"p{number}={number}" for number in range(2_000)),
+    ],
+)
+def test_no_query_breaks_the_decoding(backend: Backend, query: str) -> None:
+    """What can't be decoded arrives as U+FFFD; nothing reaches the database that it can't take."""
+    status, given = get(query=query)
+    assert status == 200
+    assert "\0" not in str(given)
+    str(given).encode()
+
+
+@pytest.mark.parametrize("path", ["/api/v1/%", "/%00", "/\0", "/\ud800", "//", "/api/v1/" + "x" * 5_000, "/%ff"])
+def test_no_path_breaks_the_routes(backend: Backend, path: str) -> None:
+    """A path that can't be decoded is one where nothing is."""
+    assert get(path)[0] == 404
+
+
+@pytest.mark.parametrize("missing", [{}, {"headers": None}])
+def test_request_without_headers_is_answered(backend: Backend, missing: dict[str, None]) -> None:
+    """API Gateway leaves out what is empty."""
+    context = {"http": {"method": "GET"}}
+    response = app.handler({"requestContext": context, "rawPath": "/x", **missing}, None)
+    assert response["statusCode"] == 404
+
+
+def test_our_own_mistake_is_500_in_the_error_body(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+    """The client gets the one error body; the log names the place, and neither has the exception's text."""
+    backend.failures = [ValueError("no such address: ada@example.com")]
+    status, body = get()
+    assert (status, body["errors"][0]["code"]) == (500, "500")
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.message == "failed"  # template.yaml counts these
+    assert vars(record)["error"] == "ValueError"
+    assert any("test_app.py" in place for place in vars(record)["where"])
+    assert "ada" not in str(body) + str(vars(record)) + caplog.text
 
 
 def test_broken_connection_is_replaced(backend: Backend) -> None:
