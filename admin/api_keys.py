@@ -9,7 +9,7 @@ from typing import Any
 
 PREFIX = "mw_"
 RANDOM_BYTES = 20  # 40 hex digits
-SCOPES = ("events:read",)  # all that there are
+SCOPES = ("events:read", "pii:read", "admin")  # all that there are, the first one by default
 
 
 class ApiKeyError(Exception):
@@ -33,10 +33,12 @@ def hash_api_key(key: str) -> str:
 
 
 def create_api_key(dynamodb: Any, table: str, *, name: str, scopes: Sequence[str]) -> str:
-    """Stores a new key and gives it; it cannot be had again."""
+    """Stores a new key and gives it; it cannot be had again. Raises `ApiKeyError`."""
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown or not scopes:
         raise ApiKeyError(f"unknown scope {', '.join(unknown) or '(none)'}: there is {', '.join(SCOPES)}")
+    if "@" in name or not name.strip():
+        raise ApiKeyError("a key's name reaches logs: give it one, but no address")
     key = PREFIX + secrets.token_hex(RANDOM_BYTES)
     dynamodb.put_item(
         TableName=table,

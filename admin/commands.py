@@ -53,9 +53,9 @@ def show_replay(s3: Any, sqs: Any, *, bucket: str, queue_url: str, prefix: str) 
 def run_api_key(options: argparse.Namespace, dynamodb: Any, table: str) -> None:
     """Creates, lists or revokes."""
     if options.action == "create":
-        key = create_api_key(dynamodb, table, name=options.name, scopes=options.scope or [SCOPES[0]])
-        print(key)
-        print("This is the only time that the key is shown.", file=sys.stderr)
+        scopes = options.scope or [SCOPES[0]]
+        print(create_api_key(dynamodb, table, name=options.name, scopes=scopes))
+        print(f"This is the only time that the key is shown. Its scopes: {', '.join(scopes)}.", file=sys.stderr)
     elif options.action == "list":
         for one in list_api_keys(dynamodb, table):
             state = f"revoked {one.revoked_at}" if one.revoked_at else "live"

@@ -22,8 +22,9 @@ CREDENTIALS = {
     "AWS_SECRET_ACCESS_KEY": "local-stack-secret",
     "AWS_SESSION_TOKEN": "local-stack-token",
 }
-# The one difference in a function's settings between AWS and here: the local Postgres is built without TLS.
-LOCAL_SETTINGS = {"DATABASE_TLS": "disable"}
+# The only differences in functions' settings between AWS and here: the local Postgres is built without TLS, and an
+# issuer of tokens on this machine may do without.
+LOCAL_SETTINGS = {"DATABASE_TLS": "disable", "OIDC_TLS": "not-on-loopback"}
 # What the managed Python runtime brings along, beside the standard library.
 RUNTIME_MODULES = (
     "awslambdaric",

@@ -249,7 +249,7 @@ class Stack:
             self.webhook_password = json.loads(secret["SecretString"])["sparkpost"]
         if "ApiKeysTable" in self.template.resources:
             self.api_key = create_api_key(
-                self.client("dynamodb"), self.name("ApiKeysTable"), name="demo", scopes=["events:read"]
+                self.client("dynamodb"), self.name("ApiKeysTable"), name="demo", scopes=["events:read", "pii:read"]
             )
 
     def _report_schedule_failure(self, logical_id: str, result: Result) -> None:

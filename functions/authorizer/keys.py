@@ -5,23 +5,12 @@ import binascii
 import hashlib
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
+from authorizer.callers import UNKNOWN, Caller
 from common.aws import AwsClient, call_json
 
 FRESH_SECONDS = 60  # a revoked key is refused within a minute
 REMEMBERED = 1000  # keys
-
-
-class Caller(NamedTuple):
-    """Who asks; `refusal` is empty, or says why nobody may answer."""
-
-    name: str = ""
-    scopes: str = ""
-    refusal: str = ""
-
-
-UNKNOWN = Caller(refusal="unauthorized")
 
 
 def read_key(authorization: str) -> str:

@@ -93,8 +93,10 @@ class RouteTable:
 
 
 def check_caller(route: Route, found: Mapping[str, str] | None) -> Caller:
-    """The caller whom the authorizer found. Raises `ApiError`: 401 for nobody, 403 for too narrow a key, 503 for a token
-    that can't be checked now."""
+    """The caller whom the authorizer found.
+
+    Raises `ApiError`: 401 for nobody, 403 for too narrow a key or token, 503 for a token that can't be checked now.
+    """
     if found and found.get("refusal") == "unavailable":
         raise ApiError(503, "Service unavailable", "The issuer of the token can't be reached; try again.")
     if not found or found.get("refusal") or not found.get("name"):

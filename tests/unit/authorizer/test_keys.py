@@ -5,7 +5,8 @@ from typing import Any, cast
 import pytest
 
 from authorizer import keys
-from authorizer.keys import FRESH_SECONDS, ApiKeys, Caller, read_key
+from authorizer.callers import Caller
+from authorizer.keys import FRESH_SECONDS, ApiKeys, read_key
 from common.aws import AwsClient
 
 KEY = "mw_" + "0123456789" * 4
