@@ -1,15 +1,17 @@
 """`GET /api/v1/events/message`: SparkPost's search, in its current dialect."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from urllib.parse import urlencode
 
 from common.clock import format_instant
+from common.events import Event, Json
 from common.json_text import encode_json
+from query_events.masking import mask_result
 from query_events.pages import Cursor, decode_cursor, encode_cursor
 from query_events.parameters import read_parameters
-from query_events.routing import READ_EVENTS, Request, Route
-from query_events.search import complete_range, search_events
+from query_events.routing import READ_EVENTS, READ_PII, Caller, Request, Route
+from query_events.search import Page, complete_range, search_events
 from query_events.sparkpost_format import represent
 
 PATH = "/api/v1/events/message"
@@ -26,20 +28,38 @@ def answer_search(request: Request) -> bytes:
     cursor = decode_cursor(given.get("cursor", "").strip())
     complete_range(values, request.instant)
     page = search_events(request.connect(), values, cursor)
+    results = encode_results(page.events, represent, request.caller)
+    end = find_end(page, len(results))
+    links = {} if end is None else {"next": build_next_link(given, values, end)}
+    return join_page(results, page.total, links)
+
+
+def encode_results(events: list[Event], show: Callable[[Event], Json], caller: Caller) -> list[bytes]:
+    """The JSON of each event that the caller may see, at least one of them and no more than an answer can hold."""
+    masked = not caller.may(READ_PII)
     results: list[bytes] = []
     size = 0
-    for event in page.events:
-        result = encode_json(represent(event))
+    for event in events:
+        result = show(event)
+        text = encode_json(mask_result(result) if masked else result)
         # The answer is JSON within JSON: quotes and backslashes are escaped once more.
-        size += len(result) + 1 + result.count(b'"') + result.count(b"\\")
+        size += len(text) + 1 + text.count(b'"') + text.count(b"\\")
         if results and size > LARGEST_RESULTS:
             break
-        results.append(result)
-    links = {}
-    if page.more or len(results) < len(page.events):
-        occurred_at, event_key = page.keys[len(results) - 1]
-        links["next"] = build_next_link(given, values, Cursor(occurred_at, event_key, page.total))
-    rest = encode_json({"total_count": page.total, "links": links})
+        results.append(text)
+    return results
+
+
+def find_end(page: Page, shown: int) -> Cursor | None:
+    """Where a page of which so many events are shown ends; None if nothing comes after it."""
+    if not page.more and shown == len(page.events):
+        return None
+    return Cursor(*page.keys[shown - 1], page.total)
+
+
+def join_page(results: list[bytes], total: int, links: object) -> bytes:
+    """The JSON of a page."""
+    rest = encode_json({"total_count": total, "links": links})
     return b'{"results":[' + b",".join(results) + b"]," + rest[1:]
 
 
