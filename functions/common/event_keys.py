@@ -35,3 +35,11 @@ def make_event_key(provider: str, event_id: str) -> int:
 def read_event_id(provider: str, event_key: int) -> str:
     """The numeric id that a key was made from; for the key of another id, a number that stands for it."""
     return str((event_key ^ _salt(provider)) & (2**63 - 1))
+
+
+def find_event_keys(provider: str, event_id: str) -> set[int]:
+    """The keys that an event may have whose id is this, or is shown as this number by `read_event_id`."""
+    keys = {make_event_key(provider, event_id)}
+    if is_numeric(event_id):
+        keys.add((int(event_id) - 2**63) ^ _salt(provider))
+    return keys

@@ -1,20 +1,26 @@
 """SparkPost's word for every event: its own for its own events, for another provider's the one that means the same.
 
-The table is all there is: what results show and what `events=` searches by both come from it.
+These tables are all there is: what results show and what `events=` and `bounce_classes=` search by come from them.
 """
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from common.events import (
+    ADMIN,
+    BLOCK,
     BOUNCED,
     CLICKED,
     COMPLAINED,
     DEFERRED,
     DELIVERED,
     FAILED,
+    HARD,
     INJECTED,
     OPENED,
     REJECTED,
+    SOFT,
+    UNDETERMINED,
     UNSUBSCRIBED,
     Kind,
 )
@@ -45,6 +51,8 @@ WORDS: Final = (
     Word(COMPLAINED, None, "spam_complaint"),
     Word(UNSUBSCRIBED, None, "link_unsubscribe"),
 )
+# SparkPost's number for a kind of bounce, where the provider has no numbers: the most general one of that kind.
+BOUNCE_CLASSES: Final[Mapping[str, int]] = {HARD: 10, SOFT: 20, BLOCK: 50, ADMIN: 25, UNDETERMINED: 1}
 
 
 def name_type(kind: Kind) -> str:
@@ -55,3 +63,10 @@ def name_type(kind: Kind) -> str:
         if word.event_type == kind.event_type and (word.attribute is None or getattr(kind, word.attribute)):
             return word.sparkpost_type
     return kind.event_type
+
+
+def find_bounce_class(kind: Kind) -> int | None:
+    """The bounce class that SparkPost's clients see."""
+    if kind.provider == SPARKPOST or kind.bounce_class is not None:
+        return kind.bounce_class
+    return BOUNCE_CLASSES.get(kind.bounce_kind or "")

@@ -1,7 +1,7 @@
 import pytest
 
-from common.events import BOUNCED, EVENT_TYPES, OPENED, Kind
-from query_events.sparkpost_types import name_type
+from common.events import BOUNCE_KINDS, BOUNCED, EVENT_TYPES, OPENED, Kind
+from query_events.sparkpost_types import BOUNCE_CLASSES, find_bounce_class, name_type
 
 WORDS = {
     "injected": "injection",
@@ -42,3 +42,12 @@ def test_sparkposts_own_events_keep_their_word() -> None:
     assert name_type(Kind("sparkpost", "bounce", "autoresponded", 60)) == "bounce"
     assert name_type(Kind("sparkpost", "list_unsubscribe", "unsubscribed")) == "list_unsubscribe"
     assert name_type(Kind("sparkpost", "brand_new", "unknown")) == "brand_new"
+
+
+def test_bounces_of_other_providers_have_a_class() -> None:
+    """Clients that group by SparkPost's numbers find each kind of bounce; SparkPost's own numbers stay."""
+    assert set(BOUNCE_CLASSES) == BOUNCE_KINDS
+    assert find_bounce_class(Kind("sendgrid", "bounce", BOUNCED, None, "hard")) == 10
+    assert find_bounce_class(Kind("sendgrid", "open", OPENED)) is None
+    assert find_bounce_class(Kind("sparkpost", "bounce", BOUNCED, 30, "hard")) == 30
+    assert find_bounce_class(Kind("sparkpost", "bounce", BOUNCED, None, "undetermined")) is None
