@@ -1,0 +1,71 @@
+import json
+import re
+from typing import Any
+
+import pytest
+from openapi_spec_validator import validate
+
+from common.errors import ApiError
+from query_events.answers import answer_error
+from query_events.openapi import ALWAYS_REFUSED, ERRORS, PATH, REFUSALS, build_document, name_operation
+from query_events.routes import ROUTES
+from query_events.routing import Route
+from tests.declared import check_body
+
+DOCUMENT: Any = build_document(ROUTES)
+
+
+def test_document_is_valid() -> None:
+    """The document is OpenAPI 3.1 by its own schema."""
+    validate(DOCUMENT)
+
+
+def test_document_has_every_route() -> None:
+    """Each route is in it, this one too."""
+    assert set(DOCUMENT["paths"]) == {route.path for route in ROUTES}
+    assert PATH in DOCUMENT["paths"]
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
+def test_every_route_describes_itself(route: Route) -> None:
+    """A route says what it is for, what it takes and what it answers."""
+    assert route.summary
+    assert not route.summary.endswith(".")
+    assert route.result.get("type") in ("object", "array")
+    assert set(route.refusals) <= {400, 404}
+    names = [item.name for item in route.inputs]
+    assert len(set(names)) == len(names)
+    assert set(re.findall(r"\{(\w+)\}", route.path)) <= set(names)
+    for item in route.inputs:
+        assert item.meaning, item.name
+        assert item.schema.get("type"), item.name
+    if names:
+        assert route.refusals, "what takes input can refuse it"
+
+
+def test_operations_have_names_of_their_own() -> None:
+    """Generated clients name their functions by them."""
+    names = [operations["get"]["operationId"] for operations in DOCUMENT["paths"].values()]
+    assert len(set(names)) == len(names)
+    assert name_operation("/api/v1/recipients/{address}") == "getRecipientsAddress"
+    assert name_operation("/api/v1/message-events/events/samples") == "getMessageEventsEventsSamples"
+
+
+def test_every_operation_needs_a_key() -> None:
+    """Each way to send the key is named, and the scope that it must have."""
+    for route in ROUTES:
+        security = DOCUMENT["paths"][route.path]["get"]["security"]
+        assert security == [{name: [route.scope]} for name in DOCUMENT["components"]["securitySchemes"]]
+
+
+def test_every_refusal_is_declared() -> None:
+    """Beside what a route adds, each may answer what concerns all; a tagged one 304 too."""
+    for route in ROUTES:
+        declared = {int(status) for status in DOCUMENT["paths"][route.path]["get"]["responses"]}
+        assert declared == {200, *ALWAYS_REFUSED, *route.refusals, *([304] if route.etag else [])}
+    assert set(REFUSALS) == {400, 404, *ALWAYS_REFUSED}
+
+
+def test_error_body_is_as_declared() -> None:
+    """The one error body fits its schema."""
+    check_body(ERRORS, json.loads(answer_error(ApiError(400, "Invalid", "x", "1200")).body))
