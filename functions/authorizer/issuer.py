@@ -37,9 +37,9 @@ def fetch_json(url: str, *, loopback: bool = False) -> dict[str, Any]:
 
     Raises `IssuerError`.
     """
-    parts = urlsplit(url)
-    target = parts.path + (f"?{parts.query}" if parts.query else "")
     try:
+        parts = urlsplit(url)
+        target = parts.path + (f"?{parts.query}" if parts.query else "")
         connection = _connect(parts, loopback=loopback)
         try:
             connection.request("GET", target, headers={"accept": "application/json"})
