@@ -6,19 +6,16 @@ Source: SparkPost's "Events" and "Message Events" APIs and its guide for those w
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import lru_cache
 from math import isfinite
 
 from common.clock import format_instant
-from common.events import ADMIN, BLOCK, HARD, SOFT, UNDETERMINED, Event, Json, Kind, Mailing, Receiver
+from common.events import Event, Json, Kind, Mailing, Receiver
 from common.json_text import decode_json, encode_json
-from providers import find_provider
-from providers.fields import read_epoch, split_domain
-from providers.sparkpost import MAILING_FIELDS, RECEIVER_FIELDS, SENDER_FIELDS
-from query_events.sparkpost_types import SPARKPOST, name_type
+from providers.sparkpost import MAILING_FIELDS, RECEIVER_FIELDS, SENDER_FIELDS, restore
+from query_events.sparkpost_types import SPARKPOST, find_bounce_class, name_type
 
-# The bounce class that stands for a kind of bounce where the provider has no such numbers.
-BOUNCE_CLASSES = {HARD: "10", SOFT: "20", BLOCK: "50", ADMIN: "25", UNDETERMINED: "1"}
 # Their field → where an event of another provider has it.
 OWN_FIELDS = {
     "rcpt_to": "recipient",
@@ -70,7 +67,7 @@ def represent_v1(event: Event) -> Json:
 def _flatten(event: Event) -> Json:
     """The fields that both dialects have in common."""
     kind = event.kind
-    result = _restore(event) if kind.provider == SPARKPOST else _build(event)
+    result: Json = next(iter(restore(event)["msys"].values())) if kind.provider == SPARKPOST else _build(event)
     event_id = result.get("event_id")
     if type(event_id) is not str:
         result["event_id"] = str(event_id) if type(event_id) is int else event.event_id
@@ -82,14 +79,6 @@ def _flatten(event: Event) -> Json:
             result["sending_domain"] = domain
     result.update(_describe(kind))
     return result
-
-
-def _restore(event: Event) -> Json:
-    """SparkPost's own fields."""
-    provider = find_provider(SPARKPOST)
-    assert provider is not None  # noqa: S101 - it is one of ours
-    fields: Json = next(iter(provider.restore(event)["msys"].values()))
-    return fields
 
 
 def _build(event: Event) -> Json:
@@ -104,10 +93,9 @@ def _build(event: Event) -> Json:
             result[theirs] = value
     result["rcpt_meta"] = {} if event.metadata is None else decode_json(event.metadata)
     result["rcpt_tags"] = list(event.mailing.tags)
-    if kind.bounce_class is not None:
-        result["bounce_class"] = str(kind.bounce_class)
-    elif kind.bounce_kind is not None:
-        result["bounce_class"] = BOUNCE_CLASSES[kind.bounce_kind]
+    bounce_class = find_bounce_class(kind)
+    if bounce_class is not None:
+        result["bounce_class"] = str(bounce_class)
     if client is not None:
         result["user_agent"] = client.user_agent
         if client.parsed:
@@ -145,7 +133,7 @@ def _describe(kind: Kind) -> Json:
 @lru_cache(CACHED)
 def find_sending_domain(address: str) -> str | None:
     """The domain of a sender's address, `Name <ada@example.com>` included."""
-    return split_domain(address.strip().rstrip(">"))
+    return address.rpartition("@")[2].rstrip("> ").lower() or None if "@" in address else None
 
 
 def to_int(value: object) -> object:
@@ -167,10 +155,10 @@ def to_float(value: object) -> object:
 
 
 def to_instant(value: object) -> object:
-    """A time in the form of `timestamp`; anything else as it is."""
+    """A time in the form of `timestamp`, made from ISO 8601 with a zone; anything else as it is."""
     try:
-        return format_instant(read_epoch(value))
-    except ValueError:
+        return format_instant(datetime.fromisoformat(value)) if type(value) is str else value
+    except (ValueError, OverflowError):
         return value
 
 
