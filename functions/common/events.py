@@ -33,6 +33,18 @@ ADMIN: Final = "admin"  # refused by configuration
 UNDETERMINED: Final = "undetermined"
 BOUNCE_KINDS: Final = frozenset({HARD, SOFT, BLOCK, ADMIN, UNDETERMINED})
 
+# Why a message was rejected, bounced or deferred; on a rejected one it names the suppression list.
+INVALID: Final = "invalid"  # the address does not exist or is malformed
+PREVIOUSLY_BOUNCED: Final = "bounced"
+TIMED_OUT: Final = "timed_out"
+BLOCKED: Final = "blocked"  # by policy, content or reputation
+SPAM: Final = "spam"  # the recipient, or a filter, called it spam
+PREVIOUSLY_UNSUBSCRIBED: Final = "unsubscribed"
+OTHER: Final = "other"
+REJECT_REASONS: Final = frozenset(
+    {INVALID, PREVIOUSLY_BOUNCED, TIMED_OUT, BLOCKED, SPAM, PREVIOUSLY_UNSUBSCRIBED, OTHER}
+)
+
 Json = dict[str, Any]
 
 
@@ -47,6 +59,9 @@ class Kind(NamedTuple):
     out_of_band: bool = False  # a bounce that came back later as a mail
     machine_open: bool = False  # opened by a proxy or scanner, not by a person
     first_open: bool = False  # the first open of this message
+    reject_reason: str | None = None  # of REJECT_REASONS
+    smtp_code: int | None = None  # the receiving server's reply, 200 to 599
+    enhanced_status: str | None = None  # its enhanced status code (RFC 3463), as in 5.1.1
 
 
 class Sender(NamedTuple):

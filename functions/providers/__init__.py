@@ -1,21 +1,120 @@
 """The email service providers: one module each, named like its segment of the webhook's URL.
 
-A provider's module has
-- `verify(request, secrets)`: returns when the request comes from the provider, else raises `UnverifiedError`;
-- `find_batch_id(request)`: the provider's own id of this batch, or "";
-- `parse(body)`: yields an `Event` or an `Unparseable` for each item of a body;
-- `restore(...)`: the original event back from what was stored.
-Only the module that a request names is imported: it is on the way of every webhook.
+A provider's module (docs/adding-a-provider.md) has
+- `verify(request, secrets, now)`: returns when the request comes from the provider, else raises `UnverifiedError`;
+- `parse(body, delivery)`: yields an `Event` or an `Unparseable` for each item of a stored body;
+- `restore(event)`: the provider's own item back from what was stored;
+and, where the defaults below are not what the provider needs,
+- `METHODS`: how it delivers events (`POST`); the query of a GET is stored as its body;
+- `find_batch_id(request)`: what of the request's headers names the batch, at most 200 characters ("");
+- `handshake(request, secrets, now)`: the `Reply` to a request that brings no events, or None (None);
+- `ANSWERS`: what it is told where the usual status would make it lose events.
+
+Only the module that a request names is imported: it is on the way of every webhook. Modules with a leading underscore
+are what providers share.
 """
 
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from importlib import import_module
-from types import ModuleType
+from importlib.util import find_spec
+from typing import NamedTuple, Protocol, cast
 
-NAMES = frozenset({"sparkpost"})
+from common.events import Event, Json, Unparseable
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
+
+
+class WebhookRequest(NamedTuple):
+    """A webhook as it came in; header names are lower case."""
+
+    provider: str
+    method: str
+    headers: Mapping[str, str]
+    body: bytes
+    query: str = ""  # as it was sent, without the question mark
+    path: str = ""  # as it was sent
+    path_secret: str = ""  # of /webhooks/{provider}/{secret}
+
+    @property
+    def url(self) -> str:
+        """The URL that the provider was told to call."""
+        return f"https://{self.headers.get('host', '')}{self.path}{'?' if self.query else ''}{self.query}"
+
+
+class Delivery(NamedTuple):
+    """What the listener noted of a request beside its body."""
+
+    received_at: datetime
+    content_type: str = ""
+    query: str = ""
+    batch_id: str = ""  # of `find_batch_id`
+
+
+class Reply(NamedTuple):
+    """An answer to a request that brings no events."""
+
+    status: int = 200
+    body: str = "{}"
+    headers: Mapping[str, str] = {}
+
+
+class Answers(NamedTuple):
+    """Statuses that make the provider send again."""
+
+    unavailable: int = 503  # the body could not be stored
+    unauthorized: int = 401
+
+
+class UnverifiedError(Exception):
+    """The sender did not prove who it is."""
+
+
+class Provider(Protocol):
+    """A provider's module, with what it left out filled in."""
+
+    METHODS: Sequence[str]
+    ANSWERS: Answers
+
+    def verify(self, request: WebhookRequest, secrets: Sequence[str], now: datetime) -> None:
+        """Returns when one of the live secrets proves the request's sender. Raises `UnverifiedError`."""
+
+    def parse(self, body: bytes, delivery: Delivery) -> Iterator[Event | Unparseable]:
+        """What a stored body holds, in order. Never raises."""
+
+    def restore(self, event: Event) -> Json:
+        """The item that an event was made from."""
+
+    def find_batch_id(self, request: WebhookRequest) -> str:
+        """The provider's own id of this batch, or ""."""
+
+    def handshake(self, request: WebhookRequest, secrets: Sequence[str], now: datetime) -> Reply | None:
+        """The answer to a request that brings no events. Raises `UnverifiedError`."""
+
+
+DEFAULTS: Mapping[str, object] = {
+    "METHODS": ("POST",),
+    "ANSWERS": Answers(),
+    "find_batch_id": lambda _request: "",
+    "handshake": lambda _request, _secrets, _now: None,
+}
 
 
 @lru_cache(64)
-def find_provider(name: str) -> ModuleType | None:
+def find_provider(name: str) -> Provider | None:
     """The provider of this name, or None."""
-    return import_module(f"providers.{name}") if name in NAMES else None
+    if not _NAME.fullmatch(name) or find_spec(f"providers.{name}") is None:
+        return None
+    module = import_module(f"providers.{name}")
+    for attribute, default in DEFAULTS.items():
+        module.__dict__.setdefault(attribute, default)
+    return cast("Provider", module)
+
+
+def list_providers() -> list[str]:
+    """The names of all providers, sorted."""
+    from pathlib import Path  # tests and start-up of other functions only
+
+    return sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py"))

@@ -5,6 +5,7 @@ numbers, and differ between the years: each is accepted in any form, and given b
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, cast
 
@@ -38,7 +39,8 @@ from common.events import (
     Unparseable,
 )
 from common.json_text import decode_json, encode_json
-from providers.fields import (
+from providers import Delivery, WebhookRequest
+from providers._fields import (
     LONGEST_INDEXED,
     NOTES,
     clean,
@@ -50,7 +52,7 @@ from providers.fields import (
     split_domain,
     take_texts,
 )
-from providers.verification import WebhookRequest, check_basic_auth
+from providers._verification import check_shared_secret
 
 NAME = "sparkpost"
 
@@ -156,9 +158,9 @@ CACHED = 10_000  # kinds, and JSONs of shared fields
 Read = Callable[[Any, int], Event | None]
 
 
-def verify(request: WebhookRequest, secrets: Sequence[str]) -> None:
+def verify(request: WebhookRequest, secrets: Sequence[str], _now: datetime) -> None:
     """SparkPost signs nothing; it sends the basic authentication that its webhook is set up with."""
-    check_basic_auth(request.headers, secrets)
+    check_shared_secret(request, secrets)
 
 
 def find_batch_id(request: WebhookRequest) -> str:
@@ -166,12 +168,12 @@ def find_batch_id(request: WebhookRequest) -> str:
     return request.headers.get("x-messagesystems-batch-id", "")
 
 
-def parse(body: bytes) -> Iterator[Event | Unparseable]:
+def parse(body: bytes, _delivery: Delivery | None = None) -> Iterator[Event | Unparseable]:
     """The events of a body, in order. A ping (`{"msys": {}}`) is no event."""
     if may_be_unstorable(body):
         yield from _parse_any(body, _read_carefully)
         return
-    from providers.sparkpost_regular import ODD, parse_regular  # the listener never needs it
+    from providers._sparkpost_regular import ODD, parse_regular  # the listener never needs it
 
     regular = parse_regular(body)
     if regular is None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from common.events import Event, Unparseable
 from common.objects import StoredObject
-from providers import find_provider
+from providers import Delivery, find_provider
 
 LARGEST_BODY = 64 * 1024 * 1024  # bytes after decompression; API Gateway lets in 6 MB
 GZIP = b"\x1f\x8b"
@@ -23,6 +23,8 @@ class Batch(NamedTuple):
     request_id: str | None
     received_at: datetime
     body: bytes
+    content_type: str = ""
+    query: str = ""
 
 
 class Limits(NamedTuple):
@@ -54,6 +56,8 @@ def read_batch(object_key: str, stored: StoredObject) -> Batch:
         request_id=metadata.get("request-id") or None,
         received_at=received_at,
         body=stored.body,
+        content_type=metadata.get("content-type", ""),
+        query=metadata.get("query", ""),
     )
 
 
@@ -84,7 +88,8 @@ def parse_batch(batch: Batch, limits: Limits) -> Iterator[Event | Unparseable | 
         return
     earliest = batch.received_at - limits.oldest
     latest = batch.received_at + LATEST
-    for event in provider.parse(body):
+    delivery = Delivery(batch.received_at, batch.content_type, batch.query, batch.provider_batch_id or "")
+    for event in provider.parse(body, delivery):
         if type(event) is Event and not earliest <= event.occurred_at <= latest:
             problem = f"its time {event.occurred_at:%Y-%m-%dT%H:%M:%SZ} is too far from its arrival"
             yield Unparseable(event.position, problem, provider.restore(event))

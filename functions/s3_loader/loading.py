@@ -15,7 +15,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from common.events import Event, Unparseable
-from providers.fields import clean
+from providers._fields import clean
 from s3_loader.batches import Batch, Expired
 from s3_loader.dimensions import Dimensions, Statement
 from s3_loader.rows import COLUMNS, RowStream

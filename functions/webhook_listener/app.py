@@ -25,11 +25,11 @@ def handler(event: dict[str, Any], _context: object) -> Response:
     try:
         request = read_request(event)
         provider = request.provider
-        key = _receiver().receive(request, event["requestContext"]["requestId"])
+        reply = _receiver().receive(request, event["requestContext"]["requestId"])
     except ApiError as error:
         log.warning("refused", extra={"provider": provider[:50], "status": error.status})
         return build_error(
             error, CHALLENGE if error.status == 401 else {"allow": "POST"} if error.status == 405 else None
         )
-    log.info("stored", extra={"object_key": key, "bytes": len(request.body)})
-    return {"statusCode": 200, "headers": {"content-type": "application/json"}, "body": "{}"}
+    headers = {"content-type": "application/json", **reply.headers}
+    return {"statusCode": reply.status, "headers": headers, "body": reply.body}

@@ -1,7 +1,6 @@
 """From a webhook to its stored body: who sends, may it, keep it."""
 
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,13 +10,13 @@ from common.clock import now
 from common.errors import ApiError
 from common.objects import Bucket
 from common.settings import read_text
-from providers import find_provider
-from providers.verification import UnverifiedError, WebhookRequest
+from providers import Provider, Reply, UnverifiedError, WebhookRequest, find_provider
 from webhook_listener.secrets import WebhookSecrets
 from webhook_listener.storage import store
 
 # Lambda takes no event of more than 6 MB; below that, the one error body is ours to give.
 LARGEST_BODY = 5_900_000
+FORM = "application/x-www-form-urlencoded"
 
 log = logging.getLogger(__name__)
 
@@ -28,32 +27,66 @@ class Receiver:
 
     bucket: Bucket
     secrets: WebhookSecrets
+    unsigned: frozenset[str] = frozenset()  # providers that may send without proof, for a trial
     clock: Callable[[], datetime] = now
 
     @classmethod
     def build(cls) -> "Receiver":
         """From the environment."""
-        return cls(bucket=Bucket(read_text("RAW_BUCKET")), secrets=WebhookSecrets(read_text("WEBHOOK_SECRET_ID")))
+        return cls(
+            bucket=Bucket(read_text("RAW_BUCKET")),
+            secrets=WebhookSecrets(read_text("WEBHOOK_SECRET_ID")),
+            unsigned=frozenset(read_text("UNSIGNED_PROVIDERS", default="").replace(",", " ").split()),
+        )
 
-    def receive(self, request: WebhookRequest, request_id: str) -> str:
-        """Stores a webhook's body and returns the object's key. Raises `ApiError` with what the sender is told."""
+    def receive(self, request: WebhookRequest, request_id: str) -> Reply:
+        """Stores a webhook's body. Raises `ApiError` with what the sender is told."""
         provider = find_provider(request.provider)
         if provider is None:
             raise ApiError(404, "Not found", "There is no provider of this name; see the webhook's URL.")
-        if request.method != "POST":
-            raise ApiError(405, "Method not allowed", "Send webhooks by POST.")
-        if len(request.body) > LARGEST_BODY:
-            raise ApiError(413, "Content too large", f"A batch may have {LARGEST_BODY} bytes; send smaller batches.")
+        instant = self.clock()
         try:
-            live = self.secrets.find(request.provider)
-            if not live:
-                log.error(
-                    "no secret for %s: add it to the secret %s", request.provider, os.environ["WEBHOOK_SECRET_ID"]
-                )
-            provider.verify(request, live)
-            return store(self.bucket, request, self.clock(), request_id, provider.find_batch_id(request))
-        except UnverifiedError:
-            raise ApiError(401, "Unauthorized", "The credentials are missing or wrong.") from None
+            live = self._find_secrets(request.provider)
+            reply = provider.handshake(request, live, instant)
+            if reply is not None:
+                log.info("handshake", extra={"provider": request.provider, "status": reply.status})
+                return reply
+            request = _read_delivery(provider, request)
+            if live or request.provider not in self.unsigned:
+                provider.verify(request, live, instant)
+            batch_id = provider.find_batch_id(request)
+            key = store(self.bucket, request, instant, request_id, batch_id)
+        except UnverifiedError as failure:
+            log.warning("unverified: %s", failure, extra={"provider": request.provider})
+            status = provider.ANSWERS.unauthorized
+            raise ApiError(status, "Unauthorized", "The credentials are missing or wrong.") from None
         except (AwsError, ValueError) as failure:
             log.error("not stored: %s", failure)
-            raise ApiError(503, "Service unavailable", "The batch could not be stored; send it again.") from failure
+            problem = "The batch could not be stored; send it again."
+            raise ApiError(provider.ANSWERS.unavailable, "Service unavailable", problem) from failure
+        log.info("stored", extra={"object_key": key, "bytes": len(request.body)})
+        return Reply()
+
+    def _find_secrets(self, provider: str) -> list[str]:
+        live = self.secrets.find(provider)
+        if not live:
+            log.log(
+                logging.WARNING if provider in self.unsigned else logging.ERROR,
+                "no secret for %s: add it to the secret %s",
+                provider,
+                self.secrets.secret_id,
+            )
+        return live
+
+
+def _read_delivery(provider: Provider, request: WebhookRequest) -> WebhookRequest:
+    """The request as a delivery of events: what a GET brings is its query. Raises `ApiError`."""
+    if request.method not in provider.METHODS:
+        raise ApiError(405, "Method not allowed", "Send webhooks by POST.")
+    if request.method == "GET":
+        request = request._replace(
+            body=request.query.encode(), query="", headers={**request.headers, "content-type": FORM}
+        )
+    if len(request.body) > LARGEST_BODY:
+        raise ApiError(413, "Content too large", f"A batch may have {LARGEST_BODY} bytes; send smaller batches.")
+    return request

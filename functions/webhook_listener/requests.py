@@ -8,7 +8,7 @@ import binascii
 from typing import Any
 
 from common.errors import ApiError
-from providers.verification import WebhookRequest
+from providers import WebhookRequest
 
 
 def read_request(event: dict[str, Any]) -> WebhookRequest:
@@ -21,9 +21,13 @@ def read_request(event: dict[str, Any]) -> WebhookRequest:
             raise ApiError(400, "Bad request", "The body is not valid base64.") from None
     else:
         content = body.encode("utf-8", "surrogatepass")
+    variables = event.get("pathParameters") or {}
     return WebhookRequest(
-        provider=(event.get("pathParameters") or {}).get("provider", ""),
+        provider=variables.get("provider", ""),
         method=event["requestContext"]["http"]["method"],
         headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
         body=content,
+        query=event.get("rawQueryString", ""),
+        path=event["rawPath"],
+        path_secret=variables.get("secret", ""),
     )

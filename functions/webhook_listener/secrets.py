@@ -21,7 +21,7 @@ class WebhookSecrets:
         open_client: Callable[[str], AwsClient] = AwsClient,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._secret_id = secret_id
+        self.secret_id = secret_id
         self._open_client = open_client
         self._clock = clock
         self._client: AwsClient | None = None
@@ -46,7 +46,7 @@ class WebhookSecrets:
 
     def _fetch(self) -> dict[str, list[str]]:
         self._client = self._client or self._open_client("secretsmanager")
-        answer = call_json(self._client, "secretsmanager.GetSecretValue", {"SecretId": self._secret_id}, version="1.1")
+        answer = call_json(self._client, "secretsmanager.GetSecretValue", {"SecretId": self.secret_id}, version="1.1")
         return read_secrets(answer["SecretString"])
 
 

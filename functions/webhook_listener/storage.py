@@ -5,8 +5,9 @@ from datetime import datetime
 
 from common.clock import format_instant
 from common.objects import Bucket
-from providers.verification import WebhookRequest
+from providers import WebhookRequest
 
+LONGEST_QUERY = 1000
 LONGEST_METADATA = 200  # characters of one value; S3 takes 2 KB of metadata in all
 
 
@@ -18,11 +19,14 @@ def make_key(provider: str, received_at: datetime, digest: str) -> str:
 def store(bucket: Bucket, request: WebhookRequest, received_at: datetime, request_id: str, batch_id: str) -> str:
     """Puts the body with what is needed to parse it later; the object's key. Raises `AwsError`."""
     digest = hashlib.sha256(request.body).hexdigest()
-    key = make_key(request.provider, received_at, digest)
+    # Some providers say in the query what the body is about: then another query is another object.
+    name = hashlib.sha256(f"{request.query}\n{digest}".encode()).hexdigest() if request.query else digest
+    key = make_key(request.provider, received_at, name)
     metadata = {
         "provider": request.provider,
         "received-at": format_instant(received_at),
         "request-id": request_id,
+        "query": request.query[:LONGEST_QUERY],
         "batch-id": batch_id[:LONGEST_METADATA],
         "content-type": request.headers.get("content-type", "")[:LONGEST_METADATA],
         "content-encoding": request.headers.get("content-encoding", "")[:LONGEST_METADATA],

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from providers import NAMES
+from providers import list_providers
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 
@@ -103,7 +103,7 @@ def _follow(name: str, found: _Found, *, at_load: bool) -> None:
     _read_module(top, found, at_load=at_load)
     _read_module(name, found, at_load=at_load)
     if top == "providers":
-        for provider in NAMES:  # chosen by the URL's segment at run time: every one counts
+        for provider in list_providers():  # chosen by the URL's segment at run time: every one counts
             _read_module(f"{top}.{provider}", found, at_load=at_load)
 
 

@@ -196,4 +196,4 @@ def test_api_asks_the_authorizer_every_time(resources: Mapping[str, Any]) -> Non
     assert authorizer["authorizerPayloadFormatVersion"] == "2.0"
     assert not {"identitySource", "authorizerResultTtlInSeconds"} & set(authorizer)
     guarded = {path: "security" in route["x-amazon-apigateway-any-method"] for path, route in body["paths"].items()}
-    assert guarded == {"/webhooks/{provider}": False, "/api/{proxy+}": True}
+    assert guarded == {"/webhooks/{provider}": False, "/webhooks/{provider}/{secret}": False, "/api/{proxy+}": True}

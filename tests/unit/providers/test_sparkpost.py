@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bench.traffic import batches
 from common.events import EVENT_TYPES, Client, Event, Kind, Mailing, Receiver, Sender, Unparseable
+from providers import UnverifiedError, WebhookRequest
 from providers.sparkpost import (
     BOUNCE_CLASSES,
     MAILING_FIELDS,
@@ -22,7 +23,6 @@ from providers.sparkpost import (
     restore,
     verify,
 )
-from providers.verification import UnverifiedError, WebhookRequest
 from tests.unit.common.test_details import json_values
 
 SAMPLES = Path(__file__).parents[2] / "payloads" / "sparkpost" / "webhook-samples.json"
@@ -225,6 +225,6 @@ def test_batch_id_is_the_header() -> None:
 def test_sender_is_verified_by_basic_auth() -> None:
     """SparkPost proves itself with the credentials of its webhook's settings."""
     request = WebhookRequest("sparkpost", "POST", {"authorization": "Basic bWFpbHdha2U6c2VjcmV0"}, b"[]")
-    verify(request, ["secret"])
+    verify(request, ["secret"], datetime.now(UTC))
     with pytest.raises(UnverifiedError):
-        verify(request, ["another"])
+        verify(request, ["another"], datetime.now(UTC))

@@ -6,7 +6,7 @@ import pytest
 from bench.traffic import batches
 from common.events import Event
 from providers import sparkpost
-from providers.sparkpost_regular import ODD, parse_regular
+from providers._sparkpost_regular import ODD, parse_regular
 
 FIELDS = {
     "type": "delivery",

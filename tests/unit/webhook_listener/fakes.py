@@ -25,6 +25,7 @@ class FakeSecrets:
     """Fixed secrets; fails while `failing`."""
 
     def __init__(self, **secrets: list[str]) -> None:
+        self.secret_id = "the-secret"
         self.secrets = secrets
         self.failing = False
 

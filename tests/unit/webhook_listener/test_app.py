@@ -35,6 +35,8 @@ class World:
         sent = {"Authorization": AUTHORIZATION} | {name.replace("_", "-"): value for name, value in headers.items()}
         event = {
             "pathParameters": {"provider": provider},
+            "rawPath": f"/webhooks/{provider}",
+            "rawQueryString": "",
             "headers": {name: value for name, value in sent.items() if value},
             "requestContext": {"http": {"method": method}, "requestId": "request-1"},
             "body": base64.b64encode(cast("bytes", body)).decode() if binary else body,

@@ -16,7 +16,7 @@ from msgspec.structs import astuple
 
 from common.event_keys import is_numeric
 from common.events import Client, Event, Mailing, Receiver, Sender
-from providers.fields import LONGEST_INDEXED
+from providers._fields import LONGEST_INDEXED
 from providers.sparkpost import (
     EVENT_FIELDS,
     MAILING_FIELDS,
