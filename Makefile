@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo run replay logs api-key test test-clients check bench build format lock clean \
+.PHONY: help demo run replay logs api-key test test-clients test-openapi check bench build format lock clean \
 	check-style check-types check-template check-build check-tests
 
 ARCH ?= arm64
@@ -52,6 +52,9 @@ test: $(STAMP) ## run the quick tests
 
 test-clients: $(STAMP) $(NODE_CLIENTS) ## run SparkPost's own clients against the local stack
 	@$(PY) -m pytest tests/clients $(ARGS)
+
+test-openapi: $(STAMP) ## hold the local stack against its OpenAPI document with schemathesis
+	$(PY) -m pytest tests/stack/test_schemathesis.py $(ARGS)
 
 check: $(STAMP) ## all that must hold: style, types, template, builds for both processors, every test
 	@$(MAKE) --no-print-directory check-style check-types check-build check-tests

@@ -49,7 +49,9 @@ def answer_options() -> Answer:
 def answer_error(error: ApiError) -> Answer:
     """The one error body: `{"errors":[{"message","description","code"}]}`."""
     entry = {"message": error.message, "description": error.description, "code": error.code}
-    return Answer(error.status, json.dumps({"errors": [entry]}).encode(), OF_STATUS.get(error.status, {}))
+    return Answer(
+        error.status, json.dumps({"errors": [entry]}, separators=(",", ":")).encode(), OF_STATUS.get(error.status, {})
+    )
 
 
 def build_response(answer: Answer, asked: Mapping[str, str]) -> Response:

@@ -58,6 +58,9 @@ GATEWAY = {
     "properties": {"message": {"type": "string"}},
 }
 
+# An array's items are separated by commas, an object's members are parameters of their own.
+EXPLODE = {"array": False, "object": True}
+
 # What every route may answer beside its result; a route adds 400 and 404.
 ALWAYS_REFUSED = (401, 403, 429, 500, 503)
 REFUSALS = {
@@ -156,7 +159,9 @@ def name_operation(path: str) -> str:
 
 
 def _describe_input(item: Input, path: str) -> Object:
-    place = {"in": "path", "required": True} if f"{{{item.name}}}" in path else {"in": "query"}
+    place: Object = {"in": "path", "required": True} if f"{{{item.name}}}" in path else {"in": "query"}
+    if item.schema.get("type") in EXPLODE:
+        place |= {"style": "form", "explode": EXPLODE[item.schema["type"]]}
     return {"name": item.name, **place, "description": item.meaning, "schema": dict(item.schema)}
 
 

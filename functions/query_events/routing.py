@@ -53,7 +53,7 @@ class Input(NamedTuple):
 
     name: str
     meaning: str  # plain text
-    schema: Mapping[str, Any] = {"type": "string"}  # JSON Schema of its text
+    schema: Mapping[str, Any] = {"type": "string"}  # JSON Schema; an array is separated by commas
 
 
 class Route(NamedTuple):

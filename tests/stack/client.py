@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import gzip
 import http.client
 import itertools
 import json
@@ -16,6 +17,7 @@ import psycopg2
 from admin.replay import build_notification
 from local.stack import Stack
 from local.template import REGION
+from tests.declared import check_answer
 
 _numbers = itertools.count(int(time.time() * 1_000_000))
 
@@ -41,11 +43,16 @@ def make_recipient() -> str:
 def call(
     stack: Stack, method: str, target: str, *, headers: dict[str, str] | None = None, body: bytes = b""
 ) -> tuple[int, dict[str, str], bytes]:
-    """One HTTP request; gives status, headers in lower case and body."""
+    """One HTTP request; gives status, headers in lower case and body. What the API answers must be as it declares."""
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", stack.port, timeout=40)) as connection:
         connection.request(method, target, body=body or None, headers=headers or {})
         response = connection.getresponse()
-        return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
+        answered = {name.lower(): value for name, value in response.getheaders()}
+        content = response.read()
+    if target.startswith("/api/"):
+        plain = gzip.decompress(content) if content and "content-encoding" in answered else content
+        check_answer(method, target, response.status, answered, plain)
+    return response.status, answered, content
 
 
 def basic_auth(stack: Stack) -> dict[str, str]:

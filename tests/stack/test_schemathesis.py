@@ -1,0 +1,70 @@
+"""The running API does what its OpenAPI document says, whatever it is asked."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.stack import Stack
+from tests.stack.client import await_events, call, make_event, make_recipient, post
+
+MOST_REQUESTS = 40  # for each path, of those that are drawn; those at the edges of each parameter come on top
+MOST_SECONDS = 180
+SEED = 20261121
+
+# Every check of schemathesis but one: a value that has the right form may still be refused, as a cursor of no page is.
+CONFIG = """
+headers = {{ Authorization = "{key}" }}
+workers = 2
+seed = {seed}
+continue-on-failure = true
+request-timeout = 30.0
+reports.directory = "{directory}"
+[generation]
+max-examples = {requests}
+database = "none"
+[phases.stateful]
+enabled = false
+[checks]
+positive_data_acceptance.enabled = false
+"""
+
+
+def ask(stack: Stack, target: str) -> Any:
+    """What the API answers."""
+    status, _, body = call(stack, "GET", target, headers={"Authorization": stack.api_key})
+    assert status == 200, body
+    return json.loads(body)
+
+
+def bind(name: str, values: list[str]) -> str:
+    """The part of a configuration that draws a parameter from values that lead to answers, half the time."""
+    return (
+        f"[dictionaries.{name}]\nvalues = {json.dumps(values)}\n"
+        f'[parameters.{name}]\ndictionary = "{name}"\nprobability = 0.5\n'
+    )
+
+
+@pytest.mark.slow
+def test_api_is_as_declared(stack: Stack, tmp_path: Path) -> None:
+    """No 5xx, and every answer has a status, headers and a body that the document declares, for good input and bad."""
+    recipient = make_recipient()
+    kinds = ("injection", "delay", "delivery", "open", "click", "bounce", "spam_complaint", "list_unsubscribe")
+    batch = [make_event(recipient, kind=kind, message_id=f"m{recipient}", raw_reason="550 no") for kind in kinds]
+    assert post(stack, [*batch, "no event"]) == 200
+    await_events(stack, recipient, len(kinds))
+    document = tmp_path / "openapi.json"
+    document.write_text(json.dumps(ask(stack, "/api/v1/openapi.json")))
+    config = tmp_path / "schemathesis.toml"
+    config.write_text(
+        CONFIG.format(key=stack.api_key, seed=SEED, requests=MOST_REQUESTS, directory=tmp_path)
+        + bind("address", [recipient])
+        + bind("recipients", [recipient])
+        + bind("message_id", [f"m{recipient}"])
+    )
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", config, "run", document, "--url", stack.url]
+    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=MOST_SECONDS)
+    assert finished.returncode == 0, finished.stdout[-20_000:] + finished.stderr[-2_000:]
