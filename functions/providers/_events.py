@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from email.utils import parseaddr
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from common.events import Client, Event, Json, Kind, Mailing, Receiver, Sender, Unparseable
@@ -141,7 +142,7 @@ def make_event(item: Json, columns: Columns, position: int, taken: Mapping[str, 
     )
     if NOTES in item:
         return event._replace(detail=encode_json({NOTES: {"whole": item}}))
-    absent = _take(item, _list_values(event, taken))
+    absent = _take(item, event, metadata, taken)
     return event._replace(detail=encode_json(item | {NOTES: {"absent": absent}} if absent else item))
 
 
@@ -163,40 +164,47 @@ def _make_mailing(columns: Columns) -> Mailing:
     )
 
 
-def _list_values(event: Event, taken: Mapping[str, Path]) -> Iterator[tuple[str, Path, Any]]:
-    """Of each column that an item may be without: its name, its path, and the value that it gives back."""
-    for column, path in taken.items():
-        value: Any
-        if column in EVENT_TEXTS:
-            value = getattr(event, column)
-        elif column == "metadata":
-            value = None if event.metadata is None else decode_json(event.metadata)
-        elif column == "tags":
-            value = list(event.mailing.tags) or None
-        elif column == "user_agent":
-            value = None if event.client is None else event.client.user_agent
-        elif column in MAILING_TEXTS:
-            value = getattr(event.mailing, column)
-        elif column in SENDER_TEXTS:
-            value = getattr(event.mailing.sender, column)
-        else:
-            value = getattr(event.receiver, column)
-        yield column, path, value
+def _get_metadata(event: Event) -> Any:
+    return None if event.metadata is None else decode_json(event.metadata)
 
 
-def _take(item: Json, values: Iterable[tuple[str, Path, Any]]) -> list[str]:
+def _get_tags(event: Event) -> list[str] | None:
+    return list(event.mailing.tags) or None
+
+
+def _get_user_agent(event: Event) -> str | None:
+    return None if event.client is None else event.client.user_agent
+
+
+# What each column that an item may be without gives back.
+_GETTERS: dict[str, Callable[[Event], Any]] = {
+    **{name: attrgetter(name) for name in EVENT_TEXTS},
+    **{name: attrgetter(f"mailing.{name}") for name in MAILING_TEXTS},
+    **{name: attrgetter(f"mailing.sender.{name}") for name in SENDER_TEXTS},
+    **{name: attrgetter(f"receiver.{name}") for name in RECEIVER_TEXTS},
+    "metadata": _get_metadata,
+    "tags": _get_tags,
+    "user_agent": _get_user_agent,
+}
+
+
+def _take(item: Json, event: Event, metadata: Any, taken: Mapping[str, Path]) -> list[str]:
     """Takes out of the item what the columns give back; the names of those that would give back too much."""
     absent = []
-    for column, path, value in values:
+    for column, path in taken.items():
+        value = metadata if column == "metadata" and event.metadata is not None else _GETTERS[column](event)
         if value is None:
             continue
         parent: Any = item
-        for name in path[:-1]:
-            parent = parent.get(name) if type(parent) is dict else None
-        if type(parent) is not dict or path[-1] not in parent:
+        name = path[-1]
+        for step in path[:-1]:
+            parent = parent.get(step) if type(parent) is dict else None
+        if type(parent) is not dict or name not in parent:
             absent.append(column)
-        elif type(parent[path[-1]]) is type(value) and parent[path[-1]] == value:
-            del parent[path[-1]]
+            continue
+        given = parent[name]
+        if given is value or (type(given) is type(value) and given == value):
+            del parent[name]
     return absent
 
 
@@ -208,7 +216,8 @@ def restore_item(event: Event, taken: Mapping[str, Path]) -> Json:
         whole: Json = notes["whole"]
         return whole
     absent = notes.get("absent", ())
-    for column, path, value in _list_values(event, taken):
+    for column, path in taken.items():
+        value = _GETTERS[column](event)
         if value is None or column in absent:
             continue
         parent = item
