@@ -1,119 +1,201 @@
-"""The declared table of the search's parameters: name, how its text is read, which condition it sets.
+"""The declared table of the search's parameters: name, form of the value, what it asks of an event, meaning.
 
-Adding a parameter is adding a row. Values are always bound, under the parameter's own name.
+Adding a filter is adding a row (docs/api.md has the recipe). A name means the same in both dialects. Before a filter's
+name, `not.` finds the events without it, `prefix.` what begins like it, `not.prefix.` what does not.
 """
 
-import re
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from typing import NamedTuple
+from enum import Enum
+from typing import Final, NamedTuple
 
-from pypika import CustomFunction, Table
-from pypika import Parameter as Bound
-from pypika import PostgreSQLQuery as Query
-from pypika.terms import Criterion, Term
+from common.events import BOUNCE_KINDS, EVENT_TYPES
+from query_events import values as forms
+from query_events.conditions import (
+    Filter,
+    bind,
+    clients,
+    coalesce,
+    events,
+    filter_bounce_classes,
+    filter_folded,
+    filter_metadata,
+    filter_plain,
+    filter_tags,
+    filter_text,
+    filter_types,
+    filter_words,
+    find_sending_domain,
+    is_like_any,
+    kinds,
+    mailings,
+    receivers,
+    senders,
+)
+from query_events.keywords import DOMAINS, TERMS, WORDS
+from query_events.values import Form
 
-from common.errors import ApiError
-
-events = Table("events")
-kinds = Table("kinds")
-
-INVALID = "1200"  # SparkPost's code for invalid parameters
-DELIMITER = ","
-LARGEST_PAGE = 10_000
-DEFAULT_PAGE = 1_000
-LONGEST_LIST = 1_000
-
-any_of = CustomFunction("ANY", ["array"])
-array_of = CustomFunction("ARRAY", ["query"])
-
-# A `+00:00` that was not encoded arrives with a space.
-_UNENCODED_OFFSET = re.compile(r" (\d\d:?\d\d)$")
-
-
-def refuse(name: str, problem: str) -> ApiError:
-    """The error for a parameter whose value can't be used."""
-    return ApiError(400, "Invalid parameters", f"{name} {problem}", INVALID)
-
-
-def read_time(name: str, text: str) -> datetime:
-    """`YYYY-MM-DDTHH:MM[:ss[.SSS]][Z|±hh:mm]`; without a zone it is UTC."""
-    try:
-        instant = datetime.fromisoformat(_UNENCODED_OFFSET.sub(r"+\1", text))
-    except ValueError:
-        raise refuse(name, "must be a time like 2026-11-21T09:30:00Z") from None
-    try:
-        return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
-    except OverflowError:
-        raise refuse(name, "is out of range") from None
+DEFAULT_PAGE: Final = 1_000
+METADATA: Final = "metadata.<key>"
+NEGATION: Final = "not."
+PREFIX: Final = "prefix."
 
 
-def read_list(name: str, text: str) -> list[str]:
-    """Values between delimiters, without white space around them."""
-    values = [value.strip() for value in text.split(DELIMITER)]
-    values = [value.replace("\0", "\ufffd") for value in values if value]
-    if len(values) > LONGEST_LIST:
-        raise refuse(name, f"may list {LONGEST_LIST} values")
-    return values
+class Dialect(Enum):
+    """SparkPost's two searches: `/events/message` and the older `/message-events`."""
+
+    EVENTS = "events"
+    V1 = "v1"
 
 
-def read_addresses(name: str, text: str) -> list[str]:
-    """Addresses as events have them: lower case."""
-    return [value.lower() for value in read_list(name, text)]
-
-
-def read_page_size(name: str, text: str) -> int:
-    """1 to 10,000."""
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= LARGEST_PAGE):
-        raise refuse(name, f"must be a number from 1 to {LARGEST_PAGE}")
-    return int(text)
-
-
-def bind(name: str) -> Term:
-    """The place of a bound value."""
-    return Bound(f"%({name})s")
-
-
-def is_any(term: Term) -> Callable[[str], Criterion]:
-    """The column equals one of the bound list's values."""
-    return lambda name: term == any_of(bind(name))
-
-
-def has_kind(term: Term) -> Callable[[str], Criterion]:
-    """A column of the event's kind equals one of the bound list's values; found first, so that an index can serve."""
-
-    def condition(name: str) -> Criterion:
-        return events.kind_key == any_of(array_of(Query.from_(kinds).select(kinds.kind_key).where(is_any(term)(name))))
-
-    return condition
+BOTH: Final = frozenset(Dialect)
+_V1: Final = frozenset({Dialect.V1})
 
 
 class Parameter(NamedTuple):
-    """One row: `condition` makes a criterion from the name that the value is bound under; None sets none by itself."""
+    """One row. One without a filter says something about the search itself."""
 
     name: str
-    read: Callable[[str, str], object]
-    condition: Callable[[str], Criterion] | None
+    form: Form
+    filter: Filter | None
     meaning: str
+    aliases: tuple[str, ...] = ()
+    dialects: frozenset[Dialect] = BOTH  # others ignore it
+    needs: tuple[str, ...] = ()  # one of these must be given too
+    separator: str | None = None  # of words; None: the whole value counts
+    ours: bool = False  # not SparkPost's
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """What may stand before the name."""
+        if self.filter is None or not self.form.is_list:
+            return ()
+        return (NEGATION, PREFIX, NEGATION + PREFIX) if self.filter.begins else (NEGATION,)
 
 
-PARAMETERS = {
-    row.name: row
-    for row in (
-        Parameter("from", read_time, lambda name: events.occurred_at >= bind(name), "the first instant, inclusive"),
-        Parameter("to", read_time, lambda name: events.occurred_at < bind(name), "the last instant, exclusive"),
-        Parameter("recipients", read_addresses, is_any(events.recipient), "addresses, in any case"),
-        Parameter("events", read_list, has_kind(kinds.provider_type), "the provider's types of event"),
-        Parameter("per_page", read_page_size, None, "results of one page, 1 to 10,000"),
-    )
-}
+def _word_row(name: str, condition: Filter, meaning: str, separator: str = WORDS, *, ours: bool = False) -> Parameter:
+    return Parameter(name, forms.keywords(separator), condition, meaning, separator=separator, ours=ours)
 
 
-def read_parameters(given: Mapping[str, str]) -> dict[str, object]:
-    """The values of the known parameters, those that are empty left out. Raises `ApiError`.
-
-    Unknown parameters are ignored, as SparkPost does.
-    """
-    return {
-        name: row.read(name, given[name].strip()) for name, row in PARAMETERS.items() if given.get(name, "").strip()
-    }
+TABLE: Final = (
+    # The range and the page.
+    Parameter(
+        "from",
+        forms.TIME,
+        Filter(events, lambda name: events.occurred_at >= bind(name)),
+        "the first instant, inclusive",
+    ),
+    Parameter(
+        "to", forms.TIME, Filter(events, lambda name: events.occurred_at < bind(name)), "the last instant, exclusive"
+    ),
+    Parameter("timezone", forms.ZONE, None, "of times without a zone, an IANA name", dialects=_V1),
+    Parameter("per_page", forms.SIZE, None, "results of one page, 1 to 10,000"),
+    Parameter("page", forms.PAGE, None, "which page, from 1 on", dialects=_V1),
+    Parameter("cursor", forms.PLAIN, None, "`initial`, or what a page's link holds"),
+    Parameter("delimiter", forms.PLAIN, None, "what separates the values of every list"),
+    # SparkPost's filters.
+    Parameter("events", forms.TEXTS, filter_types(), "types of event, in SparkPost's words or the provider's"),
+    Parameter("event_ids", forms.EVENT_IDS, filter_plain(events, events.event_key), "ids of events"),
+    Parameter("recipients", forms.ADDRESSES, filter_text(events, "recipient"), "addresses, in any case"),
+    Parameter(
+        "from_addresses",
+        forms.FOLDED,
+        filter_folded(senders, senders.address),
+        "senders' addresses, in any case",
+        aliases=("friendly_froms",),
+    ),
+    Parameter("bounce_classes", forms.NUMBERS, filter_bounce_classes(), "SparkPost's numbers of bounce classes"),
+    _word_row("reasons", filter_words(events, events.reason), "words of the receiving server's reason"),
+    Parameter(
+        "reason",
+        forms.WILDCARD,
+        Filter(events, is_like_any(events.reason)),
+        "a part of the reason in any case; `%` in it stands for anything",
+    ),
+    _word_row("campaigns", filter_words(mailings, mailings.campaign), "words of the campaign"),
+    Parameter("campaign_ids", forms.TEXTS, filter_text(mailings, "campaign"), "campaigns"),
+    _word_row("templates", filter_words(mailings, mailings.template), "words of the template's id"),
+    Parameter("template_ids", forms.TEXTS, filter_text(mailings, "template"), "ids of templates"),
+    Parameter("messages", forms.IDS, filter_text(events, "message_id"), "ids of messages", aliases=("message_ids",)),
+    Parameter(
+        "transmissions",
+        forms.TEXTS,
+        filter_text(events, "transmission_id"),
+        "ids of transmissions",
+        aliases=("transmission_ids",),
+    ),
+    Parameter(
+        "subaccounts",
+        forms.TEXTS,
+        filter_plain(senders, coalesce(senders.subaccount, "0")),
+        "subaccounts; `0` is the primary account",
+    ),
+    _word_row("ab_tests", filter_words(mailings, mailings.ab_test), "words of the A/B test's id"),
+    Parameter("ab_test_ids", forms.TEXTS, filter_text(mailings, "ab_test"), "ids of A/B tests"),
+    Parameter(
+        "ab_test_versions",
+        forms.TEXTS,
+        filter_text(mailings, "ab_test_version"),
+        "versions of A/B tests; needs `ab_tests`",
+        needs=("ab_tests", "ab_test_ids"),
+    ),
+    _word_row(
+        "recipient_domains",
+        filter_words(receivers, receivers.domain, DOMAINS),
+        "words of the recipient's domain",
+        DOMAINS,
+    ),
+    _word_row(
+        "sending_domains",
+        filter_words(senders, find_sending_domain(senders.address, senders.shared), DOMAINS),
+        "words of the sender's domain",
+        DOMAINS,
+    ),
+    _word_row("subjects", filter_words(mailings, mailings.subject), "words of the subject"),
+    Parameter("sending_ips", forms.TEXTS, filter_text(senders, "sending_ip"), "addresses that mails were sent from"),
+    _word_row("ip_pools", filter_words(senders, senders.ip_pool), "words of the IP pool"),
+    _word_row(
+        "mailbox_providers", filter_words(receivers, receivers.mailbox_provider), "words of who keeps the mailbox"
+    ),
+    _word_row(
+        "mailbox_provider_regions",
+        filter_words(receivers, receivers.mailbox_provider_region),
+        "words of the region of who keeps the mailbox",
+    ),
+    # Ours.
+    Parameter(
+        "event_types",
+        forms.one_of(EVENT_TYPES),
+        filter_plain(kinds, kinds.event_type),
+        "types of event, in our words",
+        ours=True,
+    ),
+    Parameter(
+        "bounce_kinds", forms.one_of(BOUNCE_KINDS), filter_plain(kinds, kinds.bounce_kind), "kinds of bounce", ours=True
+    ),
+    Parameter(
+        "providers",
+        forms.one_of(forms.PROVIDERS),
+        filter_plain(kinds, kinds.provider),
+        "who sent the mail and told of it",
+        ours=True,
+    ),
+    Parameter("tags", forms.TEXTS, filter_tags(), "tags of the mailing", ours=True),
+    Parameter("urls", forms.TEXTS, filter_text(events, "url"), "links that were clicked", ours=True),
+    Parameter(
+        "ip_addresses",
+        forms.TEXTS,
+        filter_text(events, "ip_address"),
+        "of who opened or clicked, or of the receiving server",
+        ours=True,
+    ),
+    _word_row(
+        "user_agents", filter_words(clients, clients.user_agent, TERMS), "words of the user agent", TERMS, ours=True
+    ),
+    Parameter(
+        METADATA,
+        forms.ENTRY,
+        filter_metadata(),
+        "the value under a key of the sender's metadata, as text",
+        ours=True,
+    ),
+)
+PARAMETERS: Final = {row.name: row for row in TABLE}

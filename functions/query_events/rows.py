@@ -12,7 +12,7 @@ from pypika.queries import QueryBuilder, Selectable
 from common.details import unpack_detail
 from common.event_keys import read_event_id
 from common.events import Client, Event, Kind, Mailing, Receiver, Sender
-from query_events.parameters import any_of
+from query_events.conditions import any_of
 
 Row = TypeVar("Row")
 

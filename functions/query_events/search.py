@@ -15,13 +15,18 @@ from pypika import functions as fn
 from pypika.queries import QueryBuilder
 
 from common.events import Event
+from query_events.conditions import bind, events
+from query_events.given import recognise
 from query_events.pages import Cursor
-from query_events.parameters import DEFAULT_PAGE, PARAMETERS, bind, events
+from query_events.parameters import DEFAULT_PAGE
 from query_events.rows import PAGE_COLUMNS, EventReader, select_whole_events
+from query_events.shared_keys import Shape, Use, build_criterion, find_keys, list_criteria, matches_nothing
 
 DEFAULT_AGE = timedelta(hours=24)
 DEFAULT_LAG = timedelta(minutes=1)  # what came in the last minute is left out unless asked for
+ALLOW_HASH_JOIN = "SET LOCAL enable_hashjoin = on; "
 
+Uses = tuple[tuple[str, Use], ...]  # of each shared table's keys
 
 _reader = EventReader()
 
@@ -41,42 +46,67 @@ def complete_range(values: dict[str, object], instant: datetime) -> None:
     values.setdefault("from", min(instant, to) - DEFAULT_AGE)
 
 
-def search_events(connection: Connection, values: Mapping[str, object], cursor: Cursor | None) -> Page:
-    """One page of what matches; `values` are those of `read_parameters`, with the range."""
-    names = frozenset(name for name in values if PARAMETERS[name].condition)
+def search_events(connection: Connection, values: Mapping[str, object], cursor: Cursor | None, offset: int = 0) -> Page:
+    """One page of what matches; `values` are those of `read_parameters`, with the range.
+
+    A page begins behind the cursor, or after `offset` events. A cursor knows the total; else it is counted.
+    """
+    shapes, bound = _bind(values)
     size = cast("int", values.get("per_page", DEFAULT_PAGE))
-    bound = {**values, "limit": size + 1}
+    bound |= {"limit": size + 1, "offset": offset}
     if cursor is not None:
         bound |= {"cursor_time": cursor.occurred_at, "cursor_key": cursor.event_key}
     with connection.cursor() as database:
-        database.execute(build_page_query(names, paged=cursor is not None), bound)
+        keys = find_keys(database, shapes, bound)
+        if matches_nothing(shapes, keys):
+            return Page([], [], cursor.total if cursor else 0, more=False)
+        bound |= {each.name: each.bound for each in keys}
+        uses = tuple((each.name, each.page_use) for each in keys)
+        database.execute(build_page_query(shapes, uses, paged=cursor is not None), bound)
         rows = database.fetchall()
         more = len(rows) > size
         if cursor is not None:
             total = cursor.total
-        elif more:
-            database.execute(build_count_query(names), bound)
+        elif more or (offset and not rows):
+            database.execute(build_count_query(shapes, tuple((each.name, each.count_use) for each in keys)), bound)
             ((total,),) = database.fetchall()
         else:
-            total = len(rows)
+            total = offset + len(rows)
         del rows[size:]
         found = _reader.read(database, rows)
     return Page(found, [(row[0], row[1]) for row in rows], total, more)
 
 
-def _filter(names: frozenset[str]) -> QueryBuilder:
+def _bind(values: Mapping[str, object]) -> tuple[tuple[Shape, ...], dict[str, object]]:
+    """The filters in a fixed order, and their values, each under its number; the parts of one that has parts apart."""
+    shapes: list[Shape] = []
+    bound: dict[str, object] = {}
+    for name in sorted(values):
+        asked = recognise(name)
+        if asked is None or asked.row.filter is None:
+            continue
+        place, value = f"v{len(shapes)}", values[name]
+        shapes.append((asked.row.name, asked.negated, asked.prefix))
+        if isinstance(value, tuple):
+            bound |= {f"{place}_{part}": each for part, each in value._asdict().items()}  # type: ignore[attr-defined]
+        else:
+            bound[place] = value
+    return tuple(shapes), bound
+
+
+def _filter(shapes: tuple[Shape, ...], uses: Uses) -> QueryBuilder:
     query = Query.from_(events)
-    for name in sorted(names):
-        condition = PARAMETERS[name].condition
-        if condition is not None:
-            query = query.where(condition(name))
+    for criterion, _ in list_criteria(shapes, events):
+        query = query.where(criterion)
+    for name, use in uses:
+        query = query.where(build_criterion(shapes, name, use))
     return query
 
 
 @lru_cache(maxsize=256)
-def build_page_query(names: frozenset[str], *, paged: bool) -> str:
-    """The SQL of a page with conditions on these parameters."""
-    query = _filter(names)
+def build_page_query(shapes: tuple[Shape, ...], uses: Uses, *, paged: bool) -> str:
+    """The SQL of a page of what these filters find."""
+    query = _filter(shapes, uses)
     if paged:
         query = query.where(
             Tuple(events.occurred_at, events.event_key) < Tuple(bind("cursor_time"), bind("cursor_key"))
@@ -86,6 +116,7 @@ def build_page_query(names: frozenset[str], *, paged: bool) -> str:
         query.select(*(events.field(name) for name in PAGE_COLUMNS))
         .orderby(events.occurred_at, events.event_key, order=Order.desc)
         .limit(cast("int", bind("limit")))
+        .offset(cast("int", bind("offset")))
         .as_("page")
     )
     whole = select_whole_events(page).orderby(page.occurred_at, page.event_key, order=Order.desc)
@@ -93,6 +124,7 @@ def build_page_query(names: frozenset[str], *, paged: bool) -> str:
 
 
 @lru_cache(maxsize=256)
-def build_count_query(names: frozenset[str]) -> str:
-    """The SQL that counts all that match."""
-    return str(_filter(names).select(fn.Count("*")).get_sql())
+def build_count_query(shapes: tuple[Shape, ...], uses: Uses) -> str:
+    """The SQL that counts all that these filters find."""
+    sql = str(_filter(shapes, uses).select(fn.Count("*")).get_sql())
+    return ALLOW_HASH_JOIN + sql if any(use is Use.JOIN for _, use in uses) else sql

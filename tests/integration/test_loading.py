@@ -9,7 +9,7 @@ import pytest
 from psycopg2.extensions import connection as Connection
 
 from maintain_partitions.partitions import maintain_partitions
-from query_events.parameters import read_parameters
+from query_events.given import read_parameters
 from query_events.search import complete_range, search_events
 from s3_loader.batches import Batch
 from s3_loader.loading import Load, Loader, Outcome

@@ -1,0 +1,138 @@
+"""What a filter asks of a row, in SQL. Values are always bound, under a name that the search chooses.
+
+A filter names the table that it looks at: `events` itself, or one with what events share, whose rows are found first or
+looked up for each event (search.py).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from pypika import Case, CustomFunction, Table
+from pypika import Parameter as Bound
+from pypika.enums import Comparator
+from pypika.terms import BasicCriterion, Criterion, Term, ValueWrapper
+
+from query_events.keywords import WORDS
+from query_events.sparkpost_types import BOUNCE_CLASSES, SPARKPOST
+from query_events.sparkpost_types import WORDS as TYPES
+
+events = Table("events")
+kinds = Table("kinds")
+senders = Table("senders")
+mailings = Table("mailings")
+receivers = Table("receivers")
+clients = Table("clients")
+
+any_of = CustomFunction("ANY", ["array"])
+array_of = CustomFunction("ARRAY", ["query"])
+coalesce = CustomFunction("COALESCE", ["value", "default"])
+# Functions of the database: sql/migrations.
+fold = CustomFunction("fold", ["value"])
+space_words = CustomFunction("space_words", ["value", "separator"])
+split_words = CustomFunction("split_words", ["value"])
+find_sending_domain = CustomFunction("find_sending_domain", ["address", "shared"])
+begins_one = CustomFunction("begins_one", ["texts", "patterns"])
+
+Condition = Callable[[str], Criterion]  # from the name of the bound value
+
+
+class Operator(Comparator):
+    """What pypika has no word for."""
+
+    LIKE = " LIKE "
+    OVERLAPS = " && "
+
+
+class Filter(NamedTuple):
+    """What a row must have."""
+
+    table: Table
+    holds: Condition  # for one of the values
+    begins: Condition | None = None  # where the value's text begins like one of the patterns
+
+
+def bind(name: str) -> Term:
+    """The place of a bound value."""
+    return Bound(f"%({name})s")
+
+
+def compare(left: Term, operator: Operator, right: Term) -> Criterion:
+    """A comparison."""
+    return BasicCriterion(operator, left, right)
+
+
+def is_any(term: Term) -> Condition:
+    """It is one of the bound list's values."""
+    return lambda name: term == any_of(bind(name))
+
+
+def is_like_any(term: Term) -> Condition:
+    """It is like one of the bound patterns, in any case."""
+    return lambda name: compare(fold(term), Operator.LIKE, any_of(bind(name)))
+
+
+def filter_text(table: Table, column: str) -> Filter:
+    """A text that is one of the values."""
+    return Filter(table, is_any(table.field(column)), is_like_any(table.field(column)))
+
+
+def filter_folded(table: Table, term: Term) -> Filter:
+    """A text that is one of the values in any case."""
+    return Filter(table, is_any(fold(term)), is_like_any(term))
+
+
+def filter_plain(table: Table, term: Term) -> Filter:
+    """A number or one of our own words: nothing that begins like another."""
+    return Filter(table, is_any(term))
+
+
+def filter_words(table: Table, term: Term, separator: str = WORDS) -> Filter:
+    """A text that has the bound words; `name_patterns` and `name_rarest` are the parts of `Keywords`."""
+
+    def holds(name: str) -> Criterion:
+        matches = compare(space_words(term, separator), Operator.LIKE, any_of(bind(f"{name}_patterns")))
+        if table is not mailings:
+            return matches
+        return compare(split_words(term), Operator.OVERLAPS, bind(f"{name}_rarest")) & matches
+
+    return Filter(table, holds, is_like_any(term))
+
+
+def filter_tags() -> Filter:
+    """A list that has one of the values."""
+    return Filter(
+        mailings,
+        lambda name: compare(mailings.tags, Operator.OVERLAPS, bind(name)),
+        lambda name: begins_one(mailings.tags, bind(name)) == ValueWrapper(True),  # noqa: FBT003 (SQL's true)
+    )
+
+
+def filter_metadata() -> Filter:
+    """A value under a key of the sender's metadata, as text; `name_key` and `name_values` are bound."""
+
+    def take(name: str) -> Any:
+        return events.metadata.get_text_value(bind(f"{name}_key"))  # type: ignore[arg-type]
+
+    return Filter(
+        events,
+        lambda name: take(name) == any_of(bind(f"{name}_values")),
+        lambda name: compare(fold(take(name)), Operator.LIKE, any_of(bind(f"{name}_values"))),
+    )
+
+
+def filter_types() -> Filter:
+    """The type that the result shows, or the provider's own."""
+    shown = Case().when(kinds.provider == SPARKPOST, kinds.provider_type)
+    for word in TYPES:
+        is_word = kinds.event_type == word.event_type
+        shown = shown.when(is_word & kinds.field(word.attribute) if word.attribute else is_word, word.sparkpost_type)
+    shown = shown.else_(kinds.event_type)
+    return Filter(kinds, lambda name: is_any(shown)(name) | is_any(kinds.provider_type)(name))
+
+
+def filter_bounce_classes() -> Filter:
+    """The number that the result shows."""
+    guessed = Case()
+    for bounce_kind, number in BOUNCE_CLASSES.items():
+        guessed = guessed.when((kinds.provider != SPARKPOST) & (kinds.bounce_kind == bounce_kind), number)
+    return filter_plain(kinds, coalesce(kinds.bounce_class, guessed))
