@@ -17,6 +17,7 @@ from common.errors import ApiError
 from common.responses import Response
 from query_events.access_log import log_request
 from query_events.answers import Answer, answer_error, answer_options, build_response
+from query_events.given import join_repeated
 from query_events.routes import TABLE
 from query_events.routing import Request, Route, check_caller, clean_text
 
@@ -74,7 +75,7 @@ def answer(event: dict[str, Any], headers: dict[str, str]) -> Answer:
         caller=caller,
         path=event["rawPath"],
         path_values=path_values,
-        given={name: clean_text(value) for name, value in read_query(event)},
+        given=join_repeated((name, clean_text(value)) for name, value in read_query(event)),
         headers=headers,
     )
     body = run(route, request)

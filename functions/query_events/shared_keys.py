@@ -2,8 +2,8 @@
 
 How the search then uses the keys depends on how many there are, because Postgres can't tell what a list will hold:
 - few stand in the query, where the statistics tell which index is worth it;
-- mailings up to some thousands are looked up in their index. Most are sent within hours, and the planner, who takes them
-  to be spread over time, would go back in time in search of them; a list that it can't see into is taken for a short one;
+- mailings up to some thousands are looked up in their index. Most are sent within hours; the planner takes them to be
+  spread over time, and would go back in time in search of them. A list that it can't see into it takes for a short one;
 - more keys are frequent: a page is found soonest by going back in time, comparing with a hash table of the keys;
 - where they are too many to be listed, the row that an event points to is looked up for each event.
 """
