@@ -26,6 +26,9 @@ reports.directory = "{directory}"
 [generation]
 max-examples = {requests}
 database = "none"
+dictionaries.string = {{ dictionary = "texts", probability = 0.3 }}
+[dictionaries.texts]
+values = {texts}
 [phases.stateful]
 enabled = false
 [checks]
@@ -40,7 +43,7 @@ def ask(stack: Stack, target: str) -> Any:
     return json.loads(body)
 
 
-def bind(name: str, values: list[str]) -> str:
+def bind(name: str, *values: str) -> str:
     """The part of a configuration that draws a parameter from values that lead to answers, half the time."""
     return (
         f"[dictionaries.{name}]\nvalues = {json.dumps(values)}\n"
@@ -56,15 +59,22 @@ def test_api_is_as_declared(stack: Stack, tmp_path: Path) -> None:
     batch = [make_event(recipient, kind=kind, message_id=f"m{recipient}", raw_reason="550 no") for kind in kinds]
     assert post(stack, [*batch, "no event"]) == 200
     await_events(stack, recipient, len(kinds))
+    found = ask(stack, f"/api/v1/events/message?recipients={recipient}")["results"]
     document = tmp_path / "openapi.json"
     document.write_text(json.dumps(ask(stack, "/api/v1/openapi.json")))
     config = tmp_path / "schemathesis.toml"
+    texts = json.dumps([recipient, "delivery", "orders", "Your order", "sparkpost", "550 no", "2026-11-21T09:30:00Z"])
     config.write_text(
-        CONFIG.format(key=stack.api_key, seed=SEED, requests=MOST_REQUESTS, directory=tmp_path)
-        + bind("address", [recipient])
-        + bind("recipients", [recipient])
-        + bind("message_id", [f"m{recipient}"])
+        CONFIG.format(key=stack.api_key, seed=SEED, requests=MOST_REQUESTS, directory=tmp_path, texts=texts)
+        + bind("from", "2026-11-21", "2026-11-01T00:00", "2026-11-21T09:30:00.5+01:00")
+        + bind("to", "2099-11-21T09:30:00Z")
+        + bind("cursor", "initial", "")
+        + bind("delimiter", ",", ";", "")
+        + bind("timezone", "UTC", "America/New_York")
+        + bind("address", recipient)
+        + bind("message_id", f"m{recipient}")
+        + bind("event_key", *(event["event_key"] for event in found))
     )
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", config, "run", document, "--url", stack.url]
-    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=MOST_SECONDS)
+    finished = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=MOST_SECONDS)
     assert finished.returncode == 0, finished.stdout[-20_000:] + finished.stderr[-2_000:]

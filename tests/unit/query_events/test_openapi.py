@@ -7,9 +7,12 @@ from openapi_spec_validator import validate
 
 from common.errors import ApiError
 from query_events.answers import answer_error
+from query_events.given import recognise
 from query_events.openapi import ALWAYS_REFUSED, ERRORS, PATH, REFUSALS, build_document, name_operation
+from query_events.parameters import PARAMETERS, Dialect
 from query_events.routes import ROUTES
 from query_events.routing import Route
+from query_events.search_inputs import list_search_inputs
 from tests.declared import check_body
 
 DOCUMENT: Any = build_document(ROUTES)
@@ -69,3 +72,25 @@ def test_every_refusal_is_declared() -> None:
 def test_error_body_is_as_declared() -> None:
     """The one error body fits its schema."""
     check_body(ERRORS, json.loads(answer_error(ApiError(400, "Invalid", "x", "1200")).body))
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+def test_every_spelling_of_a_parameter_is_declared(dialect: Dialect) -> None:
+    """What the dialect knows is in the document: names, aliases, forms of filters and metadata; and nothing else."""
+    inputs = {item.name: item.schema for item in list_search_inputs(dialect)}
+    patterns = inputs.pop("filters")["patternProperties"]
+    for row in PARAMETERS.values():
+        names = [name.replace("<key>", "plan") for name in (row.name, *row.aliases)]
+        plain = names if row.name == "metadata.<key>" else []
+        for name in [*plain, *(form + name for form in row.forms for name in names)]:
+            assert any(re.search(pattern, name) for pattern in patterns) is (dialect in row.dialects), name
+        if not plain:
+            assert {*names} & {*inputs} == ({*names} if dialect in row.dialects else set())
+    assert all(recognise(name) for name in inputs)
+
+
+@pytest.mark.parametrize("name", ["not.per_page", "prefix.events", "metadata.", "not.not.tags", "xtags", "tags"])
+def test_impossible_forms_are_not_declared(name: str) -> None:
+    """The patterns of forms let nothing else in."""
+    (schema,) = (item.schema for item in list_search_inputs(Dialect.EVENTS) if item.name == "filters")
+    assert not any(re.search(pattern, name) for pattern in schema["patternProperties"])
