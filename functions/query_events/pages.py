@@ -44,3 +44,22 @@ def decode_cursor(text: str) -> Cursor | None:
     except (binascii.Error, ValueError, struct.error, OverflowError):
         problem = "cursor must be `initial` or come from a page's links"
         raise ApiError(400, "Invalid parameters", problem, "1200") from None
+
+
+_EVENT_KEY = struct.Struct(">qq")  # microseconds since 1970, event key
+
+
+def encode_event_key(occurred_at: datetime, event_key: int) -> str:
+    """An event's opaque id for clients, and its place among others: 22 characters that no URL needs to encode."""
+    packed = _EVENT_KEY.pack((occurred_at - EPOCH) // timedelta(microseconds=1), event_key)
+    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def decode_event_key(text: str) -> tuple[datetime, int] | None:
+    """Time and key of an event from its id; None where it can't be one."""
+    try:
+        packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        microseconds, event_key = _EVENT_KEY.unpack(packed)
+        return EPOCH + timedelta(microseconds=microseconds), event_key
+    except (binascii.Error, ValueError, struct.error, OverflowError):
+        return None
