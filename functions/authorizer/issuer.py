@@ -44,10 +44,10 @@ def fetch_json(url: str, *, loopback: bool = False) -> dict[str, Any]:
         try:
             connection.request("GET", target, headers={"accept": "application/json"})
             response = connection.getresponse()
-            body = response.read(MOST_BYTES + 1)
+            body = response.read(MOST_BYTES)  # JSON that is cut short is none
         finally:
             connection.close()
-        document = json.loads(body) if response.status == 200 and len(body) <= MOST_BYTES else None
+        document = json.loads(body) if response.status == 200 else None
     except (OSError, http.client.HTTPException, ValueError, RecursionError) as failure:
         raise IssuerError(f"{type(failure).__name__} from {url}") from failure
     if not isinstance(document, dict):

@@ -5,15 +5,28 @@ from collections.abc import Iterator
 import pytest
 
 from local.stack import Stack
+from tests.unit.authorizer.oidc_issuer import AUDIENCE, Issuer
 
 # What fails comes back after seconds instead of minutes, and is given up sooner.
 HASTE = {"LoadQueue.VisibilityTimeout": 2, "LoadQueue.RedrivePolicy.maxReceiveCount": 4}
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def issuer() -> Iterator[Issuer]:
+    """The issuer whose tokens the stack takes."""
+    with Issuer() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[Stack]:
     """A running stack."""
-    with Stack(directory=tmp_path_factory.mktemp("stack"), overrides=HASTE) as running:
+    parameters = {
+        "OidcIssuer": issuer.url,
+        "OidcAudience": AUDIENCE,
+        "OidcScopeMap": "events:read=events:read,pii:read=pii:read,admin=admin",
+    }
+    with Stack(directory=tmp_path_factory.mktemp("stack"), parameters=parameters, overrides=HASTE) as running:
         yield running
 
 

@@ -82,6 +82,7 @@ CALLERS: list[tuple[dict[str, str] | None, int]] = [
     ({}, 401),
     ({"name": "", "scopes": "events:read", "refusal": "unauthorized"}, 401),
     ({"name": "support", "scopes": "events:read", "refusal": "unauthorized"}, 401),
+    ({"name": "", "scopes": "", "refusal": "unavailable"}, 503),
     ({"name": "support", "scopes": "", "refusal": ""}, 403),
     ({"name": "support", "scopes": "events:reader pii:read", "refusal": ""}, 403),
     (READER, 200),
@@ -94,7 +95,7 @@ CALLERS: list[tuple[dict[str, str] | None, int]] = [
 def test_every_route_checks_its_caller(
     backend: Backend, route: Route, caller: dict[str, str] | None, status: int
 ) -> None:
-    """Nobody gets in without a key, 403 names the scope that a key lacks, 401 gives no hint."""
+    """401 gives no hint, 403 names the scope that a key or token lacks, 503 says that a token can't be checked now."""
     answer = get(route.path.replace("{", "").replace("}", ""), caller=caller)
     assert answer[0] == status
     if status == 403:
