@@ -191,6 +191,7 @@ FIELDS = {
 }
 
 OURS = {
+    "event_key": "What leads to the original event: /api/v1/events/{event_key}",
     "tdate": "The same time in its other form",
     "sending_domain": "The domain of the sender's address",
     "provider": "Who reported it: the provider's name in the webhook's URL",

@@ -13,6 +13,7 @@ from common.events import Event, Json
 from common.json_text import encode_json
 from providers import sparkpost
 from query_events.descriptions import CLASSES, TYPES, build_item, describe
+from query_events.pages import encode_event_key
 from query_events.routing import READ_EVENTS, Input, Request, Route
 from query_events.sparkpost_format import represent, represent_v1
 
@@ -36,8 +37,14 @@ def build_event(event_type: str) -> Event:
     (event,) = sparkpost.parse(encode_json([build_item(event_type)]))
     if not isinstance(event, Event):
         raise TypeError(event.reason)
+    return event._replace(event_id=read_event_id(sparkpost.NAME, make_event_key(sparkpost.NAME, event.event_id)))
+
+
+def build_result(event_type: str, show: Show) -> Json:
+    """The sample of this type as the search would show it."""
+    event = build_event(event_type)
     key = make_event_key(sparkpost.NAME, event.event_id)
-    return event._replace(event_id=read_event_id(sparkpost.NAME, key))
+    return show(event) | {"event_key": encode_event_key(event.occurred_at, key)}
 
 
 def document_fields(fields: Mapping[str, object]) -> Json:
@@ -52,7 +59,7 @@ def document_search(show: Show) -> bytes:
     for event_type, words in TYPES.items():
         pseudo = zip(("display_name", "event_description"), words, strict=True)
         named = {name: {"description": text, "sampleValue": text} for name, text in pseudo}
-        results.append(document_fields(show(build_event(event_type))) | named)
+        results.append(document_fields(build_result(event_type, show)) | named)
     return encode_json({"results": results})
 
 
@@ -114,7 +121,7 @@ def make_routes(path: str, document: Callable[[], bytes], result: object, sample
 
 def _make_search_routes(path: str, show: Show) -> list[Route]:
     result = {"type": "array", "items": FIELDS}
-    return make_routes(path, lambda: document_search(show), result, lambda name: show(build_event(name)))
+    return make_routes(path, lambda: document_search(show), result, lambda name: build_result(name, show))
 
 
 ROUTES = (

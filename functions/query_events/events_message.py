@@ -4,14 +4,16 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from urllib.parse import urlencode
 
-from common.clock import format_instant
 from common.events import Event, Json
 from common.json_text import encode_json
+from query_events.event_schemas import PAGE
+from query_events.given import read_parameters
 from query_events.masking import mask_result
-from query_events.pages import Cursor, decode_cursor, encode_cursor
-from query_events.parameters import read_parameters
+from query_events.pages import Cursor, decode_cursor, encode_cursor, encode_event_key
+from query_events.parameters import Dialect
 from query_events.routing import READ_EVENTS, READ_PII, Caller, Request, Route
 from query_events.search import Page, complete_range, search_events
+from query_events.search_inputs import list_search_inputs
 from query_events.sparkpost_format import represent
 
 PATH = "/api/v1/events/message"
@@ -26,21 +28,22 @@ def answer_search(request: Request) -> bytes:
     given = request.given
     values = read_parameters(given)
     cursor = decode_cursor(given.get("cursor", "").strip())
-    complete_range(values, request.instant)
+    complete_range(values, request.instant.replace(microsecond=0))
     page = search_events(request.connect(), values, cursor)
-    results = encode_results(page.events, represent, request.caller)
+    results = encode_results(page, represent, request.caller)
     end = find_end(page, len(results))
     links = {} if end is None else {"next": build_next_link(given, values, end)}
     return join_page(results, page.total, links)
 
 
-def encode_results(events: list[Event], show: Callable[[Event], Json], caller: Caller) -> list[bytes]:
+def encode_results(page: Page, show: Callable[[Event], Json], caller: Caller) -> list[bytes]:
     """The JSON of each event that the caller may see, at least one of them and no more than an answer can hold."""
     masked = not caller.may(READ_PII)
     results: list[bytes] = []
     size = 0
-    for event in events:
+    for event, key in zip(page.events, page.keys, strict=True):
         result = show(event)
+        result["event_key"] = encode_event_key(*key)
         text = encode_json(mask_result(result) if masked else result)
         # The answer is JSON within JSON: quotes and backslashes are escaped once more.
         size += len(text) + 1 + text.count(b'"') + text.count(b"\\")
@@ -65,8 +68,26 @@ def join_page(results: list[bytes], total: int, links: object) -> bytes:
 
 def build_next_link(given: Mapping[str, str], values: Mapping[str, object], cursor: Cursor) -> str:
     """The next page's path and query: all filters again, the range fixed, so that later pages search the same."""
-    fixed = {name: format_instant(value) for name, value in values.items() if isinstance(value, datetime)}
-    return f"{PATH}?{urlencode({**given, **fixed, 'cursor': encode_cursor(cursor)})}"
+    return f"{PATH}?{urlencode({**given, **fix_range(values), 'cursor': encode_cursor(cursor)})}"
 
 
-ROUTES = (Route(PATH, READ_EVENTS, answer_search),)
+def fix_range(values: Mapping[str, object]) -> dict[str, str]:
+    """The range that was searched, to the microsecond, as parameters."""
+    return {
+        name: value.isoformat().removesuffix("+00:00") + "Z"
+        for name, value in values.items()
+        if isinstance(value, datetime)
+    }
+
+
+ROUTES = (
+    Route(
+        PATH,
+        READ_EVENTS,
+        answer_search,
+        summary="SparkPost's search for events",
+        inputs=list_search_inputs(Dialect.EVENTS),
+        result=PAGE,
+        refusals=(400,),
+    ),
+)

@@ -1,8 +1,28 @@
 """The API's routes. A module that answers requests declares its own; here they come together."""
 
-from query_events import events_message
+from query_events import (
+    batches,
+    documentation,
+    events_message,
+    message_events,
+    messages,
+    originals,
+    quarantine,
+    recipients,
+)
 from query_events.openapi import add_document
 from query_events.routing import RouteTable
 
-ROUTES = add_document((*events_message.ROUTES,))
+ROUTES = add_document(
+    (
+        *events_message.ROUTES,
+        *message_events.ROUTES,
+        *documentation.ROUTES,
+        *recipients.ROUTES,
+        *messages.ROUTES,
+        *originals.ROUTES,
+        *batches.ROUTES,
+        *quarantine.ROUTES,
+    )
+)
 TABLE = RouteTable(ROUTES)

@@ -235,6 +235,7 @@ def test_v1_metadata_are_an_object(meta: object, expected: object) -> None:
 def test_event_ids_are_text() -> None:
     """Ids are beyond what JavaScript's numbers hold; an event without one has the number that stands for it."""
     assert represent(parse_one(event_id=92356927693813857))["event_id"] == "92356927693813857"
+    assert represent(parse_one(event_id=10**25))["event_id"] == "1" + "0" * 25
     assert represent(parse_one(event_id=None))["event_id"].isdigit()
 
 

@@ -1,0 +1,66 @@
+"""`GET /api/v1/message-events`: SparkPost's search, in the dialect that it had until 2019."""
+
+from collections.abc import Mapping
+from typing import cast
+from urllib.parse import urlencode
+
+from query_events.event_schemas import PAGE_V1
+from query_events.events_message import encode_results, find_end, fix_range, join_page
+from query_events.given import read_parameters
+from query_events.pages import Cursor, decode_cursor, encode_cursor
+from query_events.parameters import DEFAULT_PAGE, Dialect
+from query_events.routing import READ_EVENTS, Request, Route
+from query_events.search import complete_range, search_events
+from query_events.search_inputs import list_search_inputs
+from query_events.sparkpost_format import represent_v1
+
+PATH = "/api/v1/message-events"
+
+
+def answer_search(request: Request) -> bytes:
+    """The JSON of one page: `{"results", "total_count", "links"}`. Raises `ApiError`.
+
+    A page may be asked for by its number. The link to the next one also holds a cursor: who follows it finds each event
+    once, while others arrive and even where an answer can't hold a whole page.
+    """
+    given = request.given
+    values = read_parameters(given, Dialect.V1)
+    complete_range(values, request.instant.replace(microsecond=0))
+    number = cast("int", values.get("page", 1))
+    size = cast("int", values.get("per_page", DEFAULT_PAGE))
+    cursor = decode_cursor(given.get("cursor", "").strip())
+    page = search_events(request.connect(), values, cursor, offset=0 if cursor else (number - 1) * size)
+    results = encode_results(page, represent_v1, request.caller)
+    links = build_links({**given, **fix_range(values)}, number, -(-page.total // size), find_end(page, len(results)))
+    return join_page(results, page.total, links)
+
+
+def build_links(given: Mapping[str, str], number: int, pages: int, end: Cursor | None) -> list[dict[str, str]]:
+    """Links to the pages around this one, with all filters again; none where there is one page only.
+
+    `end` is where this page ends, None if nothing comes after it.
+    """
+    filters = {name: text for name, text in given.items() if name not in ("page", "cursor")}
+
+    def link(rel: str, page: int, **more: str) -> dict[str, str]:
+        return {"href": f"{PATH}?{urlencode({'page': page, **filters, **more})}", "rel": rel}
+
+    links = []
+    if number > 1:
+        links += [link("first", 1), link("previous", number - 1)]
+    if end is not None:
+        links += [link("next", number + 1, cursor=encode_cursor(end)), link("last", max(pages, number + 1))]
+    return links
+
+
+ROUTES = (
+    Route(
+        PATH,
+        READ_EVENTS,
+        answer_search,
+        summary="SparkPost's search for events, as it was until 2019",
+        inputs=list_search_inputs(Dialect.V1),
+        result=PAGE_V1,
+        refusals=(400,),
+    ),
+)
