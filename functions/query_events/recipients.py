@@ -57,7 +57,7 @@ PARAMETERS = (
     CURSOR,
 )
 FEW = 2_000  # events of one recipient that are read at once
-STRETCH = 8  # events that are walked for each entry of a page, where there are more
+STRETCH, STRETCH_LEAST = 8, 100  # events that are walked, where there are more: for each entry of a page, and besides
 LEAST_KEY = -(2**63)
 
 FACTS = "SELECT occurred_at, event_key, kind_key, reason, message_id FROM events WHERE recipient = %(recipient)s"
@@ -142,7 +142,7 @@ def read_stretch(
         facts.sort(key=get_position, reverse=True)
         asked = [fact for fact in facts if fact.occurred_at >= earliest and get_position(fact) < before]
         return find_standing(tally(facts)), Stretch(asked, more=False, known=facts)
-    limit = size * STRETCH + 100
+    limit = size * STRETCH + STRETCH_LEAST
     facts = read_facts(
         database, WALK, {**values, "from": earliest, "time": before[0], "key": before[1], "limit": limit}
     )

@@ -1,0 +1,53 @@
+"""Asking the look-ups, for their tests."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import jsonschema
+from psycopg2.extensions import connection as Connection
+
+from query_events.routing import READ_EVENTS, Caller, Route
+from s3_loader.loading import Loader
+from tests.integration.batches import make_batch, make_event, parse
+from tests.integration.requests import REP, make_request
+
+BLIND = Caller("analyst", frozenset({READ_EVENTS}))
+
+Load = Callable[..., None]
+
+
+def make_loader(connection: Connection) -> Load:
+    """Loads events, each call as a batch of its own."""
+    keys = iter(range(100_000))
+    loader = Loader()
+
+    def load(*items: object) -> None:
+        batch = make_batch([*items], key=f"raw/sparkpost/2026/11/21/12/{next(keys):05}")
+        loader.load(connection, batch, parse(batch))
+
+    return load
+
+
+def tell(number: int, message: str | None, kind: str, age: float, **fields: Any) -> dict[str, Any]:
+    """An event of a message, so many seconds before NOW; None: of none."""
+    event_class = {"open": "track_event", "click": "track_event", "list_unsubscribe": "unsubscribe_event"}.get(kind)
+    ids = {} if message is None else {"message_id": message}
+    return make_event(str(number), event_class=event_class or "message_event", age=age, type=kind, **ids, **fields)
+
+
+def ask(connection: Connection, route: Route, value: str = "", caller: Caller = REP, /, **given: str) -> dict[str, Any]:
+    """The decoded answer, which is as the route says; `value` is that of the path's variable."""
+    variables = {item.name: value for item in route.inputs if f"{{{item.name}}}" in route.path}
+    answer: dict[str, Any] = json.loads(route.answer(make_request(connection, given, caller, **variables)))
+    jsonschema.validate(answer, route.result)
+    return answer
+
+
+def walk(connection: Connection, route: Route, value: str = "", /, **given: str) -> list[dict[str, Any]]:
+    """All pages, from link to link."""
+    pages = [ask(connection, route, value, **given)]
+    while (link := pages[-1]["links"].get("next")) and len(pages) < 1000:
+        pages.append(ask(connection, route, value, **dict(parse_qsl(urlsplit(link).query))))
+    return pages
