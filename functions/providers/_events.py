@@ -5,7 +5,7 @@ the detail, if the column gives it back exactly as it was; all else of the item 
 `restore_item` gives back the item whole.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from email.utils import parseaddr
 from functools import lru_cache
@@ -54,6 +54,12 @@ class Columns(NamedTuple):
     mailbox_provider: Any = None
     mailbox_provider_region: Any = None
 
+
+FIRST_TEXT = Columns._fields.index("recipient")
+# Where a column is in what begins there.
+PLACES = {name: place for place, name in enumerate(Columns._fields[FIRST_TEXT:])}
+RECIPIENT, METADATA, TAGS = PLACES["recipient"], PLACES["metadata"], PLACES["tags"]
+FIRST_OF_MAILING, FIRST_OF_RECEIVER = PLACES["campaign"], PLACES["routing_domain"]
 
 Read = Callable[[Json], Columns | Iterable[Columns] | None]
 
@@ -114,54 +120,54 @@ def _copy(value: Any) -> Any:
 
 def make_event(item: Json, columns: Columns, position: int, taken: Mapping[str, Path]) -> Event:
     """The event of an item, out of which what the columns say is taken."""
-    recipient = read_address(columns.recipient)
-    message_id = read_text(columns.message_id)
-    user_agent = read_text(columns.user_agent)
-    metadata = columns.metadata
-    event = Event(
+    # Most values are texts or absent; a call for each would take longer than decoding the item.
+    values: list[Any] = [
+        value if value is None or (type(value) is str and value) else read_text(value) for value in columns[FIRST_TEXT:]
+    ]
+    values[RECIPIENT] = recipient = read_address(columns.recipient)
+    metadata = columns.metadata if type(columns.metadata) is dict and columns.metadata else None
+    tags = () if columns.tags is None else read_tags(columns.tags)
+    message_id, transmission_id, _, _, reason, url, ip_address, user_agent = values[RECIPIENT + 1 : FIRST_OF_MAILING]
+    if message_id is not None:
+        values[RECIPIENT + 1] = message_id = message_id[:LONGEST_INDEXED]
+    values[METADATA] = metadata
+    values[TAGS] = list(tags) or None
+    if NOTES in item:
+        detail = encode_json({NOTES: {"whole": item}})
+    elif absent := _take(item, values, taken):
+        detail = encode_json(item | {NOTES: {"absent": absent}})
+    else:
+        detail = encode_json(item)
+    return Event(
         columns.occurred_at,
         columns.event_id,
         columns.kind,
-        _make_mailing(columns),
-        Receiver(
-            split_domain(recipient),
-            read_text(columns.routing_domain),
-            read_text(columns.mailbox_provider),
-            read_text(columns.mailbox_provider_region),
-        ),
+        _make_mailing(tags, *values[FIRST_OF_MAILING:FIRST_OF_RECEIVER]),
+        _make_receiver(split_domain(recipient), *values[FIRST_OF_RECEIVER:]),
         None if user_agent is None else Client(user_agent),
         recipient,
-        None if message_id is None else message_id[:LONGEST_INDEXED],
-        read_text(columns.transmission_id),
-        encode_json(metadata) if type(metadata) is dict and metadata else None,
-        read_text(columns.reason),
-        read_text(columns.url),
-        read_text(columns.ip_address),
+        message_id,
+        transmission_id,
+        None if metadata is None else encode_json(metadata),
+        reason,
+        url,
+        ip_address,
         position,
-        b"",
+        detail,
     )
-    if NOTES in item:
-        return event._replace(detail=encode_json({NOTES: {"whole": item}}))
-    absent = _take(item, event, metadata, taken)
-    return event._replace(detail=encode_json(item | {NOTES: {"absent": absent}} if absent else item))
 
 
-def _make_mailing(columns: Columns) -> Mailing:
-    sender = Sender(
-        read_text(columns.address),
-        read_text(columns.subaccount),
-        read_text(columns.ip_pool),
-        read_text(columns.sending_ip),
-    )
-    return Mailing(
-        read_text(columns.campaign),
-        read_text(columns.template),
-        read_text(columns.subject),
-        read_text(columns.ab_test),
-        read_text(columns.ab_test_version),
-        read_tags(columns.tags),
-        sender,
-    )
+@lru_cache(CACHED)
+def _make_mailing(tags: tuple[str, ...], *values: Any) -> Mailing:
+    """A mailing from its values and its sender's; the same one for the same values."""
+    campaign, template, subject, ab_test, ab_test_version, *sender = values
+    return Mailing(campaign, template, subject, ab_test, ab_test_version, tags, Sender(*sender))
+
+
+@lru_cache(CACHED)
+def _make_receiver(*values: str | None) -> Receiver:
+    """A receiver; the same one for the same values."""
+    return Receiver._make(values)
 
 
 def _get_metadata(event: Event) -> Any:
@@ -188,17 +194,18 @@ _GETTERS: dict[str, Callable[[Event], Any]] = {
 }
 
 
-def _take(item: Json, event: Event, metadata: Any, taken: Mapping[str, Path]) -> list[str]:
+def _take(item: Json, values: Sequence[Any], taken: Mapping[str, Path]) -> list[str]:
     """Takes out of the item what the columns give back; the names of those that would give back too much."""
     absent = []
     for column, path in taken.items():
-        value = metadata if column == "metadata" and event.metadata is not None else _GETTERS[column](event)
+        value = values[PLACES[column]]
         if value is None:
             continue
         parent: Any = item
         name = path[-1]
-        for step in path[:-1]:
-            parent = parent.get(step) if type(parent) is dict else None
+        if len(path) > 1:
+            for step in path[:-1]:
+                parent = parent.get(step) if type(parent) is dict else None
         if type(parent) is not dict or name not in parent:
             absent.append(column)
             continue
