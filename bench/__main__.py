@@ -14,9 +14,12 @@ from typing import NoReturn
 
 from bench.database import create_schema, describe_settings, read_version, run_postgres
 from bench.figures import Figure, draw_table
+from bench.filters import measure_filters
 from bench.loading import load_alone, measure_load
+from bench.pages import measure_pages
 from bench.progress import count_up, say
 from bench.queries import measure_queries
+from bench.recipient_view import measure_recipient_view
 from bench.sizes import measure_size, vacuum
 from bench.stack import measure_stack
 from bench.start_up import measure_listener
@@ -24,7 +27,8 @@ from bench.stored import BATCH_SIZE, MONTHS, write_bodies
 from bench.traffic import START
 from bench.vocabulary import BENCHMARK_VOCABULARY
 
-PARTS = ("load", "size", "query", "listener", "stack")
+OF_DATABASE = ("load", "size", "query", "filters", "pages", "recipients")
+PARTS = (*OF_DATABASE, "listener", "stack")
 
 
 def read_parts(text: str) -> list[str]:
@@ -55,7 +59,7 @@ def find_cpu() -> str:
 
 
 def measure_database(parts: list[str], events: int, seed: int) -> tuple[list[Figure], list[str]]:
-    """Load, size and query: what they found, and what they ran on."""
+    """The parts that need a loaded database: what they found, and what they ran on."""
     with tempfile.TemporaryDirectory(prefix="mailwake-bench-") as folder, run_postgres(Path(folder)) as server:
         bodies = write_bodies(Path(folder, "bodies"), events, seed, count_up("generating events", events, BATCH_SIZE))
         data = [
@@ -71,10 +75,16 @@ def measure_database(parts: list[str], events: int, seed: int) -> tuple[list[Fig
         )
         if "size" in parts:
             figures += measure_size(server, events)
+        if "size" not in parts:
+            vacuum(server)
         if "query" in parts:
-            if "size" not in parts:
-                vacuum(server)
             figures += measure_queries(server, seed)
+        if "filters" in parts:
+            figures += measure_filters(server)
+        if "pages" in parts:
+            figures += measure_pages(server)
+        if "recipients" in parts:  # last: it makes partitions
+            figures += measure_recipient_view(server, seed)
     return figures, data
 
 
@@ -90,7 +100,7 @@ def main() -> int:
     data: list[str] = []
     # The loader and its server need a processor each, raw COPY hardly more than one: other work weighs on the ratio.
     busy = os.getloadavg()[0]
-    if {"load", "size", "query"} & set(options.only):
+    if set(OF_DATABASE) & set(options.only):
         figures, data = measure_database(options.only, options.events, options.seed)
     if "listener" in options.only:
         figures += measure_listener(options.seed)

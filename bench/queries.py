@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from random import Random
 from statistics import median
-from typing import Any
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from bench.asking import SEARCH, ask, measure, open_connection
+from bench.by_hand import select_page
 from bench.database import DATABASE
 from bench.figures import Figure, Target, find_percentile
 from bench.progress import count_up
@@ -20,13 +21,9 @@ from bench.stored import RECEIVED_AT
 from bench.traffic import START
 from common.clock import format_instant
 from local.postgres import SUPERUSER, Postgres
-from query_events.app import SESSION
-from query_events.events_message import answer_search
-from query_events.parameters import DEFAULT_PAGE
-from query_events.routing import READ_EVENTS, READ_PII, Caller, Request
 
-QUERY = "mailwake_query"
-CALLER = Caller("bench", frozenset({READ_EVENTS, READ_PII}))
+DEFAULT_PAGE = 1_000  # events, where nobody asks for another number
+
 TARGET = Target(most=1.5)
 RANDOM, HEAVIEST = 400, 40  # recipients
 ROUNDS = 3  # for each recipient
@@ -35,29 +32,6 @@ BEGIN, END = START - timedelta(days=1), RECEIVED_AT
 
 FIND_RECIPIENTS = """
 SELECT recipient, count(*) FROM events WHERE recipient IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1
-"""
-# The same columns from the same tables, as one would write it: the page first, then what its events share.
-BY_HAND = """
-SELECT e.occurred_at, e.event_key, e.recipient, e.message_id, e.transmission_id, e.metadata, e.reason, e.url,
-       e.ip_address, e.detail,
-       k.provider, k.provider_type, k.event_type, k.bounce_class, k.bounce_kind, k.out_of_band, k.machine_open,
-       k.first_open,
-       m.campaign, m.template, m.subject, m.ab_test, m.ab_test_version, m.tags,
-       s.address, s.subaccount, s.ip_pool, s.sending_ip, s.shared,
-       r.domain, r.routing_domain, r.mailbox_provider, r.mailbox_provider_region,
-       c.user_agent, c.parsed
-FROM (
-    SELECT * FROM events
-    WHERE recipient = %s AND occurred_at >= %s AND occurred_at < %s
-    ORDER BY occurred_at DESC, event_key DESC
-    LIMIT %s
-) e
-JOIN kinds k USING (kind_key)
-LEFT JOIN mailings m USING (mailing_key)
-LEFT JOIN senders s USING (sender_key)
-LEFT JOIN receivers r USING (receiver_key)
-LEFT JOIN clients c USING (client_key)
-ORDER BY e.occurred_at DESC, e.event_key DESC
 """
 
 
@@ -68,7 +42,7 @@ def measure_queries(server: Postgres, seed: int) -> list[Figure]:
         ranked: list[tuple[str, int]] = cursor.fetchall()
     names = [name for name, _ in ranked]
     some = Random(f"queries {seed}").sample(names, min(RANDOM, len(names)))
-    with closing(_connect(server)) as function, closing(_connect(server)) as hand:
+    with closing(open_connection(server)) as function, closing(open_connection(server)) as hand:
         _measure(function, hand, some[:WARM_UP], lambda _done: None)
         typical = _measure(function, hand, some, count_up("querying random recipients", len(some)))
         heaviest = names[:HEAVIEST]
@@ -80,22 +54,14 @@ def measure_queries(server: Postgres, seed: int) -> list[Figure]:
     ]
 
 
-def _connect(server: Postgres) -> Connection:
-    options = " ".join(f"-c {name}={value}" for name, value in {"timezone": "UTC", **SESSION}.items())
-    connection = psycopg2.connect(server.dsn(QUERY, DATABASE), options=options)
-    connection.autocommit = True
-    return connection
-
-
-def _ask_function(connection: Connection, recipient: str) -> Any:
+def _ask_function(connection: Connection, recipient: str) -> object:
     given = {"recipients": recipient, "from": format_instant(BEGIN), "to": format_instant(END)}
-    return answer_search(Request(lambda: connection, END, CALLER, path="", given=given))
+    return ask(connection, SEARCH, given, END)
 
 
-def _ask_by_hand(connection: Connection, recipient: str) -> Any:
-    with connection.cursor() as cursor:
-        cursor.execute(BY_HAND, (recipient, BEGIN, END, DEFAULT_PAGE + 1))
-        return cursor.fetchall()
+def _ask_by_hand(connection: Connection, recipient: str) -> object:
+    bound = {"recipient": recipient, "from": BEGIN, "to": END}
+    return select_page(connection, "recipient = %(recipient)s", bound, DEFAULT_PAGE)
 
 
 def _measure(
@@ -106,16 +72,10 @@ def _measure(
     by_hand: list[float] = []
     for number, recipient in enumerate(recipients, 1):
         for _ in range(ROUNDS):
-            own.append(_time(_ask_function, function, recipient))
-            by_hand.append(_time(_ask_by_hand, hand, recipient))
+            own.append(measure(partial(_ask_function, function, recipient))[0])
+            by_hand.append(measure(partial(_ask_by_hand, hand, recipient))[0])
         show(number)
     return own, by_hand
-
-
-def _time(ask: Callable[[Connection, str], Any], connection: Connection, recipient: str) -> float:
-    at = time.perf_counter()
-    ask(connection, recipient)
-    return (time.perf_counter() - at) * 1000
 
 
 def _report(name: str, what: str, times: tuple[list[float], list[float]], target: Target | None) -> list[Figure]:
