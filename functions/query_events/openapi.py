@@ -160,6 +160,8 @@ def name_operation(path: str) -> str:
 
 def _describe_input(item: Input, path: str) -> Object:
     place: Object = {"in": "path", "required": True} if f"{{{item.name}}}" in path else {"in": "query"}
+    if item.schema.get("type") == "integer":  # a text may be empty anyway
+        place["allowEmptyValue"] = True
     if item.schema.get("type") in EXPLODE:
         place |= {"style": "form", "explode": EXPLODE[item.schema["type"]]}
     return {"name": item.name, **place, "description": item.meaning, "schema": dict(item.schema)}

@@ -24,7 +24,7 @@ def list_search_inputs(dialect: Dialect) -> tuple[Input, ...]:
         if forms:
             patterns[f"^({_join(*forms)})({_join(*filters)})$"] = TEXT
     schema = {"type": "object", "patternProperties": patterns, "additionalProperties": TEXT}
-    meaning = f"filters by {METADATA}; `not.` before a filter's name finds the rest, `prefix.` what begins so; others are ignored"
+    meaning = f"filters by {METADATA}; `not.` before a name finds the rest, `prefix.` what begins so; others do nothing"
     return (*inputs, Input("filters", meaning, schema))
 
 

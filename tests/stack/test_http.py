@@ -53,13 +53,19 @@ def test_unchanged_answer_is_304(stack: Stack) -> None:
     assert (status, body, headers["etag"]) == (304, b"", etag)
 
 
-def test_options_needs_no_key(stack: Stack) -> None:
-    """A preflight gets past the authorizer, and without a setting lets no page in."""
-    headers = {"Origin": "https://a.example.com", "Access-Control-Request-Method": "GET"}
+@pytest.mark.parametrize(
+    ("origin", "allowed"), [("https://support.example.com", "https://support.example.com"), ("https://x.example", None)]
+)
+def test_pages_of_chosen_origins_may_ask(stack: Stack, origin: str, allowed: str | None) -> None:
+    """A preflight gets past the authorizer without a key; answers and errors name the origin if it is let in."""
+    headers = {"Origin": origin, "Access-Control-Request-Method": "GET"}
     status, answered, body = call(stack, "OPTIONS", SEARCH, headers=headers)
-    assert (status, body) == (204, b"")
-    assert answered["allow"] == "GET, HEAD, OPTIONS"
-    assert not [name for name in answered if name.startswith("access-control")]
+    assert (status, body, answered["allow"]) == (204, b"", "GET, HEAD, OPTIONS")
+    assert answered.get("access-control-allow-origin") == allowed
+    assert ("access-control-allow-headers" in answered) is bool(allowed)
+    for key, expected in ((stack.api_key, 200), ("mw_wrong", 401)):
+        status, answered, _ = call(stack, "GET", SEARCH, headers={"Origin": origin, "Authorization": key})
+        assert (status, answered.get("access-control-allow-origin")) == (expected, allowed)
 
 
 @pytest.mark.parametrize(

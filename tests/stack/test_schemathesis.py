@@ -11,11 +11,12 @@ import pytest
 from local.stack import Stack
 from tests.stack.client import await_events, call, make_event, make_recipient, post
 
-MOST_REQUESTS = 40  # for each path, of those that are drawn; those at the edges of each parameter come on top
+MOST_REQUESTS = 60  # for each path, of those that are drawn; those at the edges of each parameter come on top
 MOST_SECONDS = 180
 SEED = 20261121
 
-# Every check of schemathesis but one: a value that has the right form may still be refused, as a cursor of no page is.
+# Every check of schemathesis but two: a value that has the right form may still be refused, as a cursor of no page is; and
+# SparkPost's searches take empty values and unknown names for not given.
 CONFIG = """
 headers = {{ Authorization = "{key}" }}
 workers = 2
@@ -33,6 +34,9 @@ values = {texts}
 enabled = false
 [checks]
 positive_data_acceptance.enabled = false
+[[operations]]
+include-path-regex = "/(events/message|message-events)$"
+checks.negative_data_rejection.enabled = false
 """
 
 
@@ -75,6 +79,17 @@ def test_api_is_as_declared(stack: Stack, tmp_path: Path) -> None:
         + bind("message_id", f"m{recipient}")
         + bind("event_key", *(event["event_key"] for event in found))
     )
-    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", config, "run", document, "--url", stack.url]
+    command = [
+        sys.executable,
+        "-m",
+        "schemathesis.cli",
+        "--config-file",
+        str(config),
+        "run",
+        str(document),
+        "--url",
+        stack.url,
+    ]
     finished = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=MOST_SECONDS)
-    assert finished.returncode == 0, finished.stdout[-20_000:] + finished.stderr[-2_000:]
+    if finished.returncode:
+        pytest.fail(finished.stdout[-20_000:] + finished.stderr[-2_000:])
