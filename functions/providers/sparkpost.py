@@ -145,6 +145,7 @@ SHARED_FIELDS = (
     "customer_id",
     "template_version",
     "msg_from",
+    "sending_domain",
     "open_tracking",
     "click_tracking",
     "initial_pixel",
