@@ -15,8 +15,8 @@ MOST_REQUESTS = 60  # for each path, of those that are drawn; those at the edges
 MOST_SECONDS = 180
 SEED = 20261121
 
-# Every check of schemathesis but two: a value that has the right form may still be refused, as a cursor of no page is; and
-# SparkPost's searches take empty values and unknown names for not given.
+# Every check of schemathesis but two: a value that has the right form may still be refused, as a cursor of no page is;
+# and SparkPost's searches take empty values and unknown names for not given.
 CONFIG = """
 headers = {{ Authorization = "{key}" }}
 workers = 2
