@@ -42,8 +42,9 @@ class Page(NamedTuple):
 
 def complete_range(values: dict[str, object], instant: datetime) -> None:
     """Puts in the range that is searched where none is given: the last day, or the day before `to`."""
-    to = cast("datetime", values.setdefault("to", instant - DEFAULT_LAG))
-    values.setdefault("from", min(instant, to) - DEFAULT_AGE)
+    last = cast("datetime", values.get("to", instant))
+    values.setdefault("from", min(instant, last) - DEFAULT_AGE)
+    values.setdefault("to", instant - DEFAULT_LAG)
 
 
 def search_events(connection: Connection, values: Mapping[str, object], cursor: Cursor | None, offset: int = 0) -> Page:
