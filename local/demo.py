@@ -1,4 +1,4 @@
-"""The demonstration: one message's life, from an ESP's POSTs to the timeline that a support rep reads."""
+"""The demonstration: a recipient's mail, from an ESP's POSTs to the timeline that a support rep reads."""
 
 import base64
 import contextlib
@@ -19,6 +19,7 @@ import psycopg2
 from local.database import Counts, count_rows
 from local.stack import Stack
 from local.state import PROJECT
+from local.timelines import draw_recipient
 
 SAMPLES = PROJECT / "tests" / "payloads" / "sparkpost" / "webhook-samples.json"
 RECIPIENT = "recipient@example.com"
@@ -48,6 +49,8 @@ MINUTES = {
     "relay_permfail": 79,
 }
 LIFE = timedelta(minutes=90)
+# The samples are all of one message. What no message lives through together is told of others.
+OTHER_MESSAGES = {"bounce": "2", "out_of_band": "3", "policy_rejection": "4"}
 
 # What no parser can read: a time that is none, and an element that is no event.
 BROKEN: tuple[Any, ...] = (
@@ -68,7 +71,7 @@ class Figures:
     loaded: int  # events in the database, each once
     duplicates: int  # events that came again, whether the edge or the loader saw it
     quarantined: int
-    returned: int  # events that the API gave for the recipient
+    returned: int  # events that the API knows of the recipient
 
     def __str__(self) -> str:
         return " ".join(f"{name}={value}" for name, value in vars(self).items())
@@ -97,9 +100,10 @@ def run_demo(*, port: int, stopped: threading.Event) -> int:
         )
         counts = await_load(stack, expected, stopped)
         steps.say(f"loaded {counts.events} events of {counts.batches} stored batches")
-        found = query_recipient(stack, since=datetime.now(UTC) - timedelta(days=2))
-        steps.say(f"the API returned {len(found)} events of {RECIPIENT}")
-        print(f"\n{draw_timeline(found)}\n")
+        found = query_recipient(stack)
+        returned = sum(message["event_count"] for message in found["messages"]) + len(found["other_events"])
+        steps.say(f"the API returned {returned} events of {RECIPIENT}, in {len(found['messages'])} messages")
+        print(f"\n{draw_recipient(found)}\n")
         # The edge keeps a body that comes again once: what it was sent but the loader never saw are duplicates too.
         unseen = sent - counts.parsed - counts.quarantined
         figures = Figures(
@@ -107,7 +111,7 @@ def run_demo(*, port: int, stopped: threading.Event) -> int:
             loaded=counts.events,
             duplicates=counts.duplicates + unseen,
             quarantined=counts.quarantined,
-            returned=len(found),
+            returned=returned,
         )
         steps.say("stopping")
     if figures != expected:
@@ -138,6 +142,8 @@ def prepare_events(samples: Sequence[dict[str, Any]], *, now: datetime) -> list[
         fields["timestamp"] = int(happened.timestamp())
         if "event_id" in fields:
             fields["event_id"] = str(first_id + number)
+        if "message_id" in fields and fields["type"] in OTHER_MESSAGES:
+            fields["message_id"] = f"{fields['message_id'][:-1]}{OTHER_MESSAGES[fields['type']]}"
     return sorted(events, key=lambda event: int(fields_of(event)["timestamp"]))
 
 
@@ -186,37 +192,16 @@ def await_load(stack: Stack, expected: Figures, stopped: threading.Event) -> Cou
                 return counts
 
 
-def query_recipient(stack: Stack, *, since: datetime) -> list[dict[str, Any]]:
-    """All events of the recipient from the API, oldest first, over as many pages as there are."""
-    parameters = {"recipients": RECIPIENT, "from": since.strftime("%Y-%m-%dT%H:%M:%SZ"), "per_page": "10"}
-    target = f"/api/v1/events/message?{urllib.parse.urlencode(parameters)}"
-    found: list[dict[str, Any]] = []
+def query_recipient(stack: Stack) -> dict[str, Any]:
+    """What the API says of the recipient, over as many pages as there are."""
+    target = f"/api/v1/recipients/{urllib.parse.quote(RECIPIENT)}?per_page=3"
+    found: dict[str, Any] = {"messages": [], "other_events": []}
     while target:
         status, body = send(stack.port, "GET", target, headers={"Authorization": stack.api_key})
         if status != 200:
             raise DemoError(f"the API answered {status}: {body.decode(errors='replace')}")
         page = json.loads(body)
-        found += page["results"]
+        lists = {name: found[name] + page["results"][name] for name in ("messages", "other_events")}
+        found = {**page["results"], **lists}
         target = page["links"].get("next", "")
-    return found[::-1]
-
-
-def draw_timeline(events: Sequence[dict[str, Any]]) -> str:
-    """A table: when, what, about which mail, and what there is to say."""
-    rows = [("time (UTC)", "event", "subject or campaign", "detail")]
-    for event in events:
-        happened = str(event["timestamp"]).replace("T", " ")[:19]
-        about = event.get("subject") or event.get("campaign_id") or ""
-        rows.append((happened, str(event["type"]), str(about), describe_event(event)))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
-
-
-def describe_event(event: dict[str, Any]) -> str:
-    """The most telling field of an event."""
-    for name in ("raw_reason", "reason", "target_link_url", "fbtype", "user_agent", "mailfrom"):
-        if event.get(name):
-            text = str(event[name])
-            return text if len(text) <= 60 else text[:59] + "…"
-    return ""
+    return found

@@ -59,6 +59,13 @@ def test_unsubscribed_is_over_once_she_subscribed() -> None:
     assert stand(("unsubscribed", 5), ("subscribed", 6)).unsubscribed is None
 
 
+@pytest.mark.parametrize("minutes", [(5, 9), (9, 5)])
+def test_latest_event_of_a_kind_is_told(minutes: tuple[int, int]) -> None:
+    """What happened last is told, whichever event came first."""
+    standing = stand(*(("delivered", minute) for minute in minutes))
+    assert standing.last_delivered.occurred_at.minute == 9
+
+
 def test_machines_do_not_open() -> None:
     """The last open is a person's."""
     standing = stand(("opened", 1), ("opened", 9, {"machine_open": True}))

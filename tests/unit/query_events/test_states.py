@@ -56,7 +56,8 @@ def test_state_of_a_life(life: str) -> None:
     assert find_state([make_fact(name, minute, **more) for name, minute, more in happened]).name == state
 
 
-kinds = st.builds(
+few = [make_fact(name).kind for name in ("delivered", "opened", "bounced", "complained", "subscribed")]
+kinds = st.sampled_from(few) | st.builds(
     Kind,
     provider=st.sampled_from(["sparkpost", "other"]),
     provider_type=st.just("any"),
@@ -93,6 +94,13 @@ def test_latest_of_each_kind_is_enough(life: list[Fact]) -> None:
     """Of several events of one kind only the latest matters: thousands of opens need not all be read."""
     latest = {fact.kind: fact for fact in sorted(life, key=lambda fact: fact[:2])}
     assert find_state(latest.values()) == find_state(life)
+
+
+@pytest.mark.parametrize("minutes", [(5, 9), (9, 5)])
+def test_latest_event_tells(minutes: tuple[int, int]) -> None:
+    """Of several events that say the same the latest tells the state, whichever came first."""
+    state = find_state([make_fact("deferred", minute) for minute in minutes])
+    assert state.fact.occurred_at == START + timedelta(minutes=9)
 
 
 @given(lives)
