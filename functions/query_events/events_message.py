@@ -8,7 +8,7 @@ from common.events import Event, Json
 from common.json_text import encode_json
 from query_events.event_schemas import PAGE
 from query_events.given import read_parameters
-from query_events.masking import mask_result
+from query_events.masking import check_filters, mask_result
 from query_events.pages import Cursor, decode_cursor, encode_cursor, encode_event_key
 from query_events.parameters import Dialect
 from query_events.routing import READ_EVENTS, READ_PII, Caller, Request, Route
@@ -27,6 +27,7 @@ def answer_search(request: Request) -> bytes:
     """
     given = request.given
     values = read_parameters(given)
+    check_filters(values, request.caller)
     cursor = decode_cursor(given.get("cursor", "").strip())
     complete_range(values, request.instant.replace(microsecond=0))
     page = search_events(request.connect(), values, cursor)

@@ -5,8 +5,11 @@ not the name of its field: whatever stands before an at sign, percent-encoded or
 """
 
 import re
+from collections.abc import Iterable
 
+from common.errors import ApiError
 from common.events import Json
+from query_events.routing import READ_PII, Caller
 
 MASK = "***"
 # Fields whose every value is the recipient's or the sender's own business; names of nested fields are kept.
@@ -22,6 +25,20 @@ _AT = re.compile("(@|%(?:25)*40)")  # as it is, or encoded any number of times
 _UP_TO_ADDRESS = re.compile(r'.*[\s<>(),;:"\[\]\\]', re.DOTALL)
 _UP_TO_VALUE = re.compile(r".*[/?&]", re.DOTALL)  # within a link
 _QUERY = re.compile(r"[?#].*", re.DOTALL)
+
+
+# Filters that would tell bit by bit what is masked. A whole address may be asked for: who asks knows it.
+_TELLING = re.compile(r"(not\.)?(prefix\.recipients|(prefix\.)?(ip_addresses|metadata\..+))", re.DOTALL)
+
+
+def check_filters(names: Iterable[str], caller: Caller) -> None:
+    """Refuses filters on what the caller may not see, by their canonical names. Raises `ApiError`."""
+    telling = next(filter(_TELLING.fullmatch, names), None)
+    if telling and not caller.may(READ_PII):
+        name = "metadata" if "metadata." in telling else telling
+        raise ApiError(
+            403, "Forbidden", f"This key lacks the scope {READ_PII}, which a filter on {name} needs.", "1100"
+        )
 
 
 def mask_result(result: Json) -> Json:

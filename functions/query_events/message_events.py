@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from query_events.event_schemas import PAGE_V1
 from query_events.events_message import encode_results, find_end, fix_range, join_page
 from query_events.given import read_parameters
+from query_events.masking import check_filters
 from query_events.pages import Cursor, decode_cursor, encode_cursor
 from query_events.parameters import DEFAULT_PAGE, Dialect
 from query_events.routing import READ_EVENTS, Request, Route
@@ -25,6 +26,7 @@ def answer_search(request: Request) -> bytes:
     """
     given = request.given
     values = read_parameters(given, Dialect.V1)
+    check_filters(values, request.caller)
     complete_range(values, request.instant.replace(microsecond=0))
     number = cast("int", values.get("page", 1))
     size = cast("int", values.get("per_page", DEFAULT_PAGE))

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from common.errors import ApiError
 from common.events import Json
-from query_events.masking import LINKS, PRIVATE, RECIPIENTS, mask_link, mask_result, mask_text
+from query_events.masking import LINKS, PRIVATE, RECIPIENTS, check_filters, mask_link, mask_result, mask_text
+from query_events.routing import READ_EVENTS, READ_PII, Caller
 
 FIELDS = sorted(PRIVATE | RECIPIENTS | LINKS | {"reason", "msg_from", "rcpt_tags", "subject", "friendly_from", "x"})
 SURROUNDINGS = ["{}", "<{}>", "550 5.1.1 <{}>: user unknown", "to={},", '"{}"', "{};{}", "mailto:{}?subject=hello"]
@@ -141,3 +143,22 @@ def test_long_texts_take_no_time() -> None:
     """A megabyte with an at sign at its end, or in all places, is read about once."""
     assert mask_text("a" * 1_000_000 + "@b") == "a***@b"
     assert mask_text("a@" * 500_000).count("***") == 500_000
+
+
+TELLING = ["prefix.recipients", "not.prefix.recipients", "metadata.plan", "not.metadata.plan", "prefix.metadata.plan"]
+
+
+@pytest.mark.parametrize("name", [*TELLING, "ip_addresses", "not.ip_addresses"])
+def test_filters_on_what_is_masked_need_the_scope(name: str) -> None:
+    """Counting what begins with a, with ab, with abc would tell an address; so would guessing metadata."""
+    with pytest.raises(ApiError) as refusal:
+        check_filters(["from", name], Caller("agency", frozenset({READ_EVENTS})))
+    assert refusal.value.status == 403
+    assert READ_PII in refusal.value.description
+    assert "plan" not in refusal.value.description
+    check_filters(["from", name], Caller("rep", frozenset({READ_EVENTS, READ_PII})))
+
+
+def test_whole_addresses_may_be_asked_for() -> None:
+    """Who asks for an address knows it."""
+    check_filters(["recipients", "not.recipients", "prefix.campaigns"], Caller("agency", frozenset({READ_EVENTS})))
