@@ -75,7 +75,7 @@ def answer(event: dict[str, Any], headers: dict[str, str]) -> Answer:
         caller=caller,
         path=event["rawPath"],
         path_values=path_values,
-        given=join_repeated((name, clean_text(value)) for name, value in read_query(event)),
+        given=join_repeated((clean_text(name), clean_text(value)) for name, value in read_query(event)),
         headers=headers,
     )
     body = run(route, request)

@@ -89,7 +89,9 @@ def test_every_spelling_of_a_parameter_is_declared(dialect: Dialect) -> None:
     assert all(recognise(name) for name in inputs)
 
 
-@pytest.mark.parametrize("name", ["not.per_page", "prefix.events", "metadata.", "not.not.tags", "xtags", "tags"])
+@pytest.mark.parametrize(
+    "name", ["not.per_page", "prefix.events", "metadata.", "not.not.tags", "notxtags", "xtags", "tags"]
+)
 def test_impossible_forms_are_not_declared(name: str) -> None:
     """The patterns of forms let nothing else in."""
     (schema,) = (item.schema for item in list_search_inputs(Dialect.EVENTS) if item.name == "filters")
