@@ -53,7 +53,7 @@ def answer_batches(request: Request) -> bytes:
     values: dict[str, Any] = {"from": BEGINNING, "to": END, "providers": None, "per_page": USUAL_PAGE}
     values |= read_own(request.given, PARAMETERS)
     position = decode_event_key(values["cursor"]) if values.get("cursor") else (END, 0)
-    if position is None or not BEGINNING <= position[0] <= END or abs(position[1]) >= 2**31:
+    if position is None or not BEGINNING <= position[0] <= END:
         raise refuse_cursor()
     size = values["per_page"]
     with request.connect().cursor() as database:

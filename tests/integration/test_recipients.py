@@ -202,15 +202,13 @@ def test_pages_are_stable_while_events_arrive(query: Connection, load: Load) -> 
     assert list_messages([first, *rest]) == [f"m{number}" for number in range(1, 8)]
 
 
-def test_message_with_many_events_is_cut(query: Connection, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_message_with_many_events_is_cut(query: Connection, load: Load) -> None:
     """Of a message with many events the first, the newest and the latest of each kind are shown; all are counted."""
-    load(tell(1, "m", "injection", 9000), tell(2, "m", "delivery", 8999), tell(3, "m", "spam_complaint", 8000))
+    load(tell(1, "m", "open", 9500), tell(2, "m", "injection", 9000), tell(3, "m", "spam_complaint", 8000))
     load(*(tell(number, "m", "open", 5000 - number) for number in range(10, 110)))
     (message,) = ask(query, ROUTE, ADA)["results"]["messages"]
     assert message["event_count"] == 103
-    assert len(message["events"]) == 53
-    assert [event["event_id"] for event in message["events"][:3]] == ["1", "2", "3"]
-    assert message["events"][-1]["event_id"] == "109"
+    assert [event["event_id"] for event in message["events"]] == ["1", "2", "3", *map(str, range(60, 110))]
     assert message["state"]["name"] == "complained"
 
 
