@@ -234,12 +234,14 @@ def restore_item(event: Event, taken: Mapping[str, Path]) -> Json:
     return item
 
 
-@lru_cache(CACHED)
 def read_address(value: object) -> str | None:
-    """The bare address of `a@x.com` or `Name <a@x.com>`, lower case."""
-    if type(value) is not str or not value:
-        return None
-    address = parseaddr(value)[1] if "<" in value else value
+    """The bare address of `a@x.com` or `Name <a@x.com>`, lower case; None of what is no text."""
+    return _read_address(value) if type(value) is str and value else None
+
+
+@lru_cache(CACHED)
+def _read_address(text: str) -> str | None:
+    address = parseaddr(text)[1] if "<" in text else text
     return address.strip().lower()[:LONGEST_INDEXED] or None
 
 

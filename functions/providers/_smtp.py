@@ -9,11 +9,13 @@ _ENHANCED = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 LONGEST = 500  # characters in which the codes are looked for
 
 
-@lru_cache(1000)
 def read_smtp(text: object) -> tuple[int | None, str | None]:
     """The reply code and the enhanced status code in the words of a receiving server, each if it is there."""
-    if type(text) is not str:
-        return None, None
+    return _read_smtp(text) if type(text) is str else (None, None)
+
+
+@lru_cache(1000)
+def _read_smtp(text: str) -> tuple[int | None, str | None]:
     head = text[:LONGEST]
     code = _CODE.search(head)
     enhanced = _ENHANCED.search(head)
