@@ -41,6 +41,8 @@ MOST: Final = 20_000
 
 Shape = tuple[str, bool, bool]  # of a filter: its row's name, negated, prefix; its value is bound under its number
 unnest = CustomFunction("unnest", ["array"])
+# The value itself, which no index serves; `+ 0` would also say that it is not null, as clients' partial index asks.
+hide = CustomFunction("GREATEST", ["value"])
 
 
 class Shared(NamedTuple):
@@ -169,7 +171,7 @@ def build_criterion(shapes: tuple[Shape, ...], name: str, use: Use) -> Criterion
     elif use is Use.INDEX:
         criterion = key == any_of(array_of(Query.select(unnest(given))))
     elif use is Use.HASH:
-        criterion = key + 0 == any_of(given)
+        criterion = hide(key) == any_of(given)
     else:
         criterion = key == any_of(_select_keys(shared, criteria))
     return criterion | key.isnull() if _matches_none(shapes, shared) else criterion
