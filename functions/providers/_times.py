@@ -1,0 +1,44 @@
+"""Times as providers write them without a zone: UTC is meant, or taken for it."""
+
+import re
+from datetime import UTC, datetime
+
+from providers._fields import read_epoch
+
+# 11/21/2026 9:29:02 PM, as .NET writes it in American English; new versions put U+202F before the AM or PM.
+_AMERICAN = re.compile(
+    r"(\d{1,2})/(\d{1,2})/(\d{4}),?\s+(\d{1,2}):(\d\d)(?::(\d\d))?(?:\s*([AP])\.?M\.?)?", re.ASCII | re.IGNORECASE
+)
+_SPACES = str.maketrans("\u202f\u00a0", "  ")
+NOON = 12
+
+
+def read_american(value: object) -> datetime:
+    """A time as month/day/year with a 12-hour clock (or 24 hours, without AM or PM), or as `read_utc` reads it.
+
+    Raises `ValueError`.
+    """
+    found = _AMERICAN.fullmatch(value.translate(_SPACES).strip()) if type(value) is str else None
+    if found is None:
+        return read_utc(value)
+    month, day, year, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
+    half = (found[7] or "").upper()
+    if half:
+        if not 1 <= hour <= NOON:
+            raise ValueError("the time has AM or PM and no hour from 1 to 12")
+        hour = hour % NOON + (NOON if half == "P" else 0)
+    try:
+        return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        raise ValueError("the time is none of month/day/year") from None
+
+
+def read_utc(value: object) -> datetime:
+    """Seconds since 1970, or ISO 8601; without a zone it is UTC. Raises `ValueError`."""
+    if type(value) is str and not value.strip().replace(".", "", 1).isdigit():
+        try:
+            instant = datetime.fromisoformat(value.strip())
+            return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise ValueError("the time is of no known form") from None
+    return read_epoch(value)
