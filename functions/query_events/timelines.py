@@ -18,6 +18,7 @@ from pypika.terms import Criterion, Term, Tuple
 from common.clock import format_instant
 from common.events import Event, Json, Kind
 from query_events.conditions import any_of, bind, events
+from query_events.own_parameters import BEGINNING, END
 from query_events.pages import encode_event_key
 from query_events.rows import PAGE_COLUMNS, EventReader, SharedRows, select_whole_events
 from query_events.sparkpost_format import represent
@@ -62,34 +63,40 @@ def _over(function: Any, *columns: Term, order: Order | None) -> Any:
 
 
 def _build_query(*conditions: Criterion) -> str:
-    """The events to show of each message to each recipient, the oldest first."""
+    """The events to show of each message to each recipient, the oldest first; chosen before they are read whole."""
     whose = (events.message_id, events.recipient)
-    numbered = (
-        Query.from_(events)
-        .select(*(events.field(name) for name in PAGE_COLUMNS))
-        .select(
-            _over(an.RowNumber(), *whose, order=Order.asc).as_("from_first"),
-            _over(an.RowNumber(), *whose, order=Order.desc).as_("from_last"),
-            _over(an.RowNumber(), *whose, events.kind_key, order=Order.desc).as_("of_kind"),
-            _over(an.Count(events.occurred_at), *whose, order=None).as_("event_count"),
-            an.DenseRank().orderby(*whose).as_("number"),
-        )
+    numbered = Query.from_(events).select(
+        events.occurred_at,
+        events.event_key,
+        _over(an.RowNumber(), *whose, order=Order.asc).as_("from_first"),
+        _over(an.RowNumber(), *whose, order=Order.desc).as_("from_last"),
+        _over(an.RowNumber(), *whose, events.kind_key, order=Order.desc).as_("of_kind"),
+        _over(an.Count(events.occurred_at), *whose, order=None).as_("event_count"),
+        an.DenseRank().orderby(*whose).as_("number"),
     )
     for condition in conditions:
         numbered = numbered.where(condition)
-    page = numbered.as_("page")
+    chosen = numbered.as_("chosen")
+    page = (
+        Query.from_(chosen)
+        .join(events)
+        .on((events.occurred_at == chosen.occurred_at) & (events.event_key == chosen.event_key))
+        .select(*(events.field(name) for name in PAGE_COLUMNS), chosen.event_count, chosen.number)
+        .where((chosen.from_first == 1) | (chosen.from_last <= NEWEST) | (chosen.of_kind == 1))
+        .where(chosen.number <= bind("most"))
+        .where(_IN_TIME)
+        .as_("page")
+    )
     whole: QueryBuilder = (
         select_whole_events(page)
         .select(page.event_count, page.number)
-        .where((page.from_first == 1) | (page.from_last <= NEWEST) | (page.of_kind == 1))
-        .where(page.number <= bind("most"))
         .orderby(page.number, page.occurred_at, page.event_key)
     )
     return str(whole.get_sql())
 
 
-_HAS_ID = events.message_id == any_of(bind("messages"))
 _IN_TIME = (events.occurred_at >= bind("earliest")) & (events.occurred_at <= bind("latest"))
+_HAS_ID = events.message_id == any_of(bind("messages"))
 OF_RECIPIENT = _build_query(_HAS_ID, events.recipient == bind("recipient"), _IN_TIME)
 OF_MESSAGE = _build_query(events.message_id == bind("message"))
 LONE_EVENTS = str(
@@ -107,7 +114,7 @@ COUNT_RECIPIENTS = "SELECT count(DISTINCT recipient) FROM events WHERE message_i
 
 def read_messages(database: DatabaseCursor, query: str, values: Mapping[str, object]) -> list[Message]:
     """The messages of OF_RECIPIENT or OF_MESSAGE, in no particular order."""
-    database.execute(query, {"most": 2**31, **values})
+    database.execute(query, {"most": 2**31, "earliest": BEGINNING, "latest": END, **values})
     rows = database.fetchall()
     found = _reader.read(database, [row[:-2] for row in rows])
     messages = []
