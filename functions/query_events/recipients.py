@@ -58,12 +58,14 @@ PARAMETERS = (
 )
 FEW = 2_000  # events of one recipient that are read at once
 STRETCH, STRETCH_LEAST = 8, 100  # events that are walked, where there are more: for each entry of a page, and besides
+ROUNDS = 5  # stretches that are walked at most for one page
 LEAST_KEY = -(2**63)
 
 FACTS = "SELECT occurred_at, event_key, kind_key, reason, message_id FROM events WHERE recipient = %(recipient)s"
 SOME_FACTS = f"{FACTS} LIMIT %(limit)s"
 WALK = f"""{FACTS} AND occurred_at >= %(from)s AND occurred_at <= %(time)s
-AND (occurred_at, event_key) < (%(time)s, %(key)s) ORDER BY occurred_at DESC, event_key DESC LIMIT %(limit)s"""
+AND (occurred_at, event_key) < (%(time)s, %(key)s) AND (message_id IS NULL OR message_id <> ALL (%(known)s))
+ORDER BY occurred_at DESC, event_key DESC LIMIT %(limit)s"""
 LAST = f"{FACTS} AND kind_key = ANY(%(kinds)s) ORDER BY occurred_at DESC, event_key DESC LIMIT 1"
 # The last event of each kind, and how many there are.
 TALLY = """
@@ -105,8 +107,7 @@ def answer_recipient(request: Request) -> bytes:
     size = values.get("per_page", USUAL_PAGE)
     with request.connect().cursor() as database:
         standing, stretch = read_stretch(database, address, earliest, before, size)
-        chosen = choose(stretch, size)
-        messages = find_messages(database, address, chosen, stretch)
+        messages, chosen = find_page(database, address, earliest, stretch, size)
         lone = read_lone_events(database, chosen.lone) if chosen.lone else []
     entries = [(message.began, "messages", show_message(message)) for message in messages]
     entries += [(position, "other_events", show_event(position, event)) for position, event in lone]
@@ -116,7 +117,7 @@ def answer_recipient(request: Request) -> bytes:
     if not request.caller.may(READ_PII):
         about, shown = mask_result(about), [mask_result(entry) for entry in shown]
     lists: dict[str, list[Json]] = {"messages": [], "other_events": []}
-    kept = fit(shown)
+    kept = fit(shown[:size])
     for (_, name, _), entry in zip(entries, kept, strict=False):
         lists[name].append(entry)
     links = {}
@@ -142,11 +143,18 @@ def read_stretch(
         facts.sort(key=get_position, reverse=True)
         asked = [fact for fact in facts if fact.occurred_at >= earliest and get_position(fact) < before]
         return find_standing(tally(facts)), Stretch(asked, more=False, known=facts)
+    stretch = walk(database, address, earliest, before, size)
+    return find_standing(read_tallies(database, address)), stretch
+
+
+def walk(
+    database: DatabaseCursor, address: str, earliest: datetime, before: Position, size: int, known: Sequence[str] = ()
+) -> Stretch:
+    """The newest events before a position, without those of messages that are known already."""
     limit = size * STRETCH + STRETCH_LEAST
-    facts = read_facts(
-        database, WALK, {**values, "from": earliest, "time": before[0], "key": before[1], "limit": limit}
-    )
-    return find_standing(read_tallies(database, address)), Stretch(facts, more=len(facts) == limit)
+    values = {"recipient": address, "from": earliest, "time": before[0], "key": before[1], "limit": limit}
+    facts = read_facts(database, WALK, {**values, "known": list(known)})
+    return Stretch(facts, more=len(facts) == limit)
 
 
 def read_facts(database: DatabaseCursor, query: str, values: Mapping[str, object]) -> list[Fact]:
@@ -189,15 +197,35 @@ def choose(stretch: Stretch, size: int) -> Chosen:
     )
 
 
-def find_messages(database: DatabaseCursor, address: str, chosen: Chosen, stretch: Stretch) -> list[Message]:
-    """The chosen messages that began on this page; those that began earlier are on a later one."""
-    if not chosen.messages or chosen.end is None:
+def find_page(
+    database: DatabaseCursor, address: str, earliest: datetime, stretch: Stretch, size: int
+) -> tuple[list[Message], Chosen]:
+    """The messages of a page, and what it was chosen from.
+
+    A stretch may hold nothing but late events of messages that began before it: then the walk goes on without these.
+    """
+    found: list[Message] = []
+    for last in (*[False] * (ROUNDS - 1), True):
+        chosen = choose(stretch, size)
+        found += find_messages(database, address, chosen.messages, stretch)
+        if not chosen.more or chosen.end is None:
+            return [message for message in found if message.began[0] >= earliest], chosen
+        page = [message for message in found if message.began >= chosen.end]
+        if page or chosen.lone or last:
+            return page, chosen
+        known = [message.events[0][1].message_id or "" for message in found]
+        stretch = walk(database, address, earliest, chosen.end, size, known)
+    raise AssertionError("unreachable")
+
+
+def find_messages(database: DatabaseCursor, address: str, wanted: list[str], stretch: Stretch) -> list[Message]:
+    """Messages to the address by their ids."""
+    if not wanted:
         return []
-    wanted = set(chosen.messages)
-    times = [fact.occurred_at for fact in stretch.known if fact.message_id in wanted] or [BEGINNING, END]
-    values = {"messages": chosen.messages, "recipient": address, "earliest": min(times), "latest": max(times)}
-    messages = read_messages(database, OF_RECIPIENT, values)
-    return [message for message in messages if message.began >= chosen.end]
+    ids = set(wanted)
+    times = [fact.occurred_at for fact in stretch.known if fact.message_id in ids] or [BEGINNING, END]
+    values = {"messages": wanted, "recipient": address, "earliest": min(times), "latest": max(times)}
+    return read_messages(database, OF_RECIPIENT, values)
 
 
 def build_next_link(address: str, given: Mapping[str, str], end: Position) -> str:

@@ -193,6 +193,17 @@ def test_pages_hold_everything_once(connect: Connect, monkeypatch: pytest.Monkey
     check()
 
 
+def test_late_events_do_not_fill_pages(query: Connection, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many late opens of one message hide neither it nor older messages behind pages without anything."""
+    for name, value in {"FEW": 0, "STRETCH": 1, "STRETCH_LEAST": 9}.items():
+        monkeypatch.setattr(recipients, name, value)
+    load(tell(1, "old", "injection", 9000), tell(2, "new", "injection", 8000))
+    load(*(tell(number, "new", "open", 5000 - number) for number in range(10, 90)))
+    pages = walk(query, ROUTE, ADA, per_page="1")
+    assert [list_messages([page]) for page in pages][:2] == [["new"], ["old"]]
+    assert pages[0]["results"]["messages"][0]["event_count"] == 81
+
+
 def test_pages_are_stable_while_events_arrive(query: Connection, load: Load) -> None:
     """What arrives while pages are walked moves no message to another page."""
     load(*(tell(number, f"m{number}", "injection", number * 60) for number in range(1, 8)))
