@@ -59,7 +59,7 @@ def code(tmp_path: Path) -> Path:
     file = copy / "query_events" / "parameters.py"
     before, end, after = file.read_text(encoding="utf-8").partition(END_OF_TABLE)
     assert end
-    file.write_text(f"{before}\n{read_block('python').rstrip()}{end}{after}", encoding="utf-8")
+    file.write_text(f"{before}\n{read_block('python').rstrip()},{end}{after}", encoding="utf-8")
     return copy
 
 
