@@ -1,0 +1,254 @@
+"""Unisender Go (UniOne): up to 100 events a webhook, proved by an MD5 digest of the body with the API key in it.
+
+Sources: the facts page; the vendor's documentation, from memory. Three forms come, as the webhook is set: an object
+with `events_by_user`, a flat object of a single event, and either compressed by gzip or zlib. Whose they are (user,
+project) is around the events: it is kept in each event's detail under `ENVELOPE`, and names the subaccount. No event
+has an id, and `retry_count` and `auth` change when one is sent again: a hash of all else tells copies. Two opens of a
+message in one second can't be told apart. Only 200 is success, within 3 seconds; it tries for a day.
+"""
+
+import hmac
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from hashlib import md5
+from typing import Any
+
+from common.events import (
+    BLOCK,
+    BLOCKED,
+    BOUNCED,
+    CLICKED,
+    COMPLAINED,
+    DEFERRED,
+    DELIVERED,
+    HARD,
+    INJECTED,
+    INVALID,
+    OPENED,
+    OTHER,
+    PREVIOUSLY_BOUNCED,
+    PREVIOUSLY_UNSUBSCRIBED,
+    REJECTED,
+    SOFT,
+    SPAM,
+    SUBSCRIBED,
+    TIMED_OUT,
+    UNKNOWN,
+    UNSUBSCRIBED,
+    Event,
+    Json,
+    Unparseable,
+)
+from providers import Delivery, Reply, UnverifiedError, WebhookRequest
+from providers._events import Columns, make_kind, parse_json, pick, read_events, restore_item
+from providers._fields import hash_canonical, read_text
+from providers._smtp import read_smtp
+
+NAME = "unisender_go"
+ENVELOPE = "_envelope"  # where the fields around an event are put; not a field of Unisender's
+LARGEST = 60_000_000  # bytes of a body that came compressed
+VOLATILE = frozenset({"auth", "retry_count", ENVELOPE})
+_AUTH = re.compile(r"[0-9a-fA-F]{32}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
+
+# Their word → ours. A soft bounce is tried again.
+TYPES = {
+    "sent": INJECTED,
+    "delivered": DELIVERED,
+    "opened": OPENED,
+    "clicked": CLICKED,
+    "unsubscribed": UNSUBSCRIBED,
+    "subscribed": SUBSCRIBED,
+    "soft_bounced": DEFERRED,
+    "hard_bounced": BOUNCED,
+    "spam": COMPLAINED,
+}
+# `delivery_status` → kind of bounce, why. None: it was not sent at all.
+STATUSES: dict[str, tuple[str | None, str]] = {
+    "err_user_unknown": (HARD, INVALID),
+    "err_user_inactive": (HARD, PREVIOUSLY_BOUNCED),
+    "err_domain_inactive": (HARD, INVALID),
+    "err_mailbox_discarded": (HARD, PREVIOUSLY_BOUNCED),
+    "err_mailbox_full": (SOFT, OTHER),
+    "err_will_retry": (SOFT, OTHER),
+    "err_unreachable": (SOFT, TIMED_OUT),
+    "err_destination_misconfigured": (SOFT, OTHER),
+    "err_lost": (SOFT, OTHER),
+    "err_spam_rejected": (BLOCK, BLOCKED),
+    "err_blacklisted": (BLOCK, BLOCKED),
+    "err_too_large": (BLOCK, BLOCKED),
+    "err_delivery_failed": (HARD, OTHER),
+    "err_unsubscribed": (None, PREVIOUSLY_UNSUBSCRIBED),
+    "err_skip_letter": (None, OTHER),
+    "err_spam_skipped": (None, SPAM),
+}
+
+_NESTED = {
+    "recipient": ("email",),
+    "message_id": ("job_id",),
+    "metadata": ("metadata",),
+    "url": ("url",),
+    "reason": ("delivery_info", "destination_response"),
+    "ip_address": ("delivery_info", "ip"),
+    "user_agent": ("delivery_info", "user_agent"),
+}
+TAKEN = {column: ("event_data", *path) for column, path in _NESTED.items()}
+
+
+def handshake(request: WebhookRequest, _secrets: Sequence[str], _now: datetime) -> Reply | None:
+    """When the webhook is set, it asks by GET whether anybody is there."""
+    return Reply() if request.method == "GET" else None
+
+
+def verify(request: WebhookRequest, secrets: Sequence[str], _now: datetime) -> None:
+    r"""`auth` is the MD5 of the body, with the API key in its place; a webhook of a project uses the project's key.
+
+    The bytes stay as they came: written anew, `\/` would become `/`. Only 32 hexadecimal digits may be replaced: what
+    else stands in `auth` could be in many places of the body. That the body is JSON to its end keeps anybody from
+    lengthening one whose digest he knows.
+    """
+    try:
+        body = _expand(request.body)
+        found = parse_json(body)
+    except ValueError:
+        raise UnverifiedError("the body is not JSON") from None
+    auth = pick(found, "auth")
+    if type(auth) is not str or not _AUTH.fullmatch(auth):
+        raise UnverifiedError("auth is not a digest")
+    given = auth.encode()
+    digests = [
+        md5(body.replace(given, key.encode()), usedforsecurity=False).hexdigest().encode() for key in secrets if key
+    ]
+    matches = [hmac.compare_digest(given.lower(), digest) for digest in digests]
+    if not any(matches):
+        raise UnverifiedError("wrong signature")
+
+
+def parse(body: bytes, _delivery: Delivery) -> Iterator[Event | Unparseable]:
+    """The events of all users of the body, or its single one."""
+    try:
+        body = _expand(body)
+    except ValueError as problem:
+        yield Unparseable(None, str(problem), None)
+        return
+    yield from read_events(lambda: _find_items(body), _read, TAKEN, body=body)
+
+
+def restore(event: Event) -> Json:
+    """The entry of `events`, or the flat object of a single event."""
+    item = restore_item(event, TAKEN)
+    envelope = item.pop(ENVELOPE, {})
+    if "single" not in envelope:
+        return item
+    data: Json = item.pop("event_data")
+    return item | data
+
+
+def _expand(body: bytes) -> bytes:
+    """The body without its compression. Raises `ValueError`."""
+    if not body.startswith((b"\x1f\x8b", b"\x78")):
+        return body
+    decoder = zlib.decompressobj(wbits=47)  # either header
+    try:
+        expanded = decoder.decompress(body, LARGEST)
+    except zlib.error:
+        raise ValueError("the compressed body is damaged") from None
+    if not decoder.eof or decoder.unused_data:
+        raise ValueError("the compressed body is not whole, or too large")
+    return expanded
+
+
+def _find_items(body: bytes) -> list[Any]:
+    found = parse_json(body)
+    if type(found) is not dict:
+        raise ValueError("the body is not an object")
+    if "events_by_user" not in found:
+        return [_nest(found)]
+    users = found["events_by_user"]
+    if type(users) is not list:
+        raise ValueError("events_by_user is not a list")
+    around = {name: value for name, value in found.items() if name not in {"auth", "events_by_user"}}
+    items: list[Any] = []
+    for user in users:
+        events = pick(user, "events")
+        if type(events) is not list:
+            items.append({"events_by_user": user})
+            continue
+        envelope = around | {name: value for name, value in user.items() if name != "events"}
+        items += [item | {ENVELOPE: envelope} if type(item) is dict else item for item in events]
+    return items
+
+
+# The fields of a flat event that are around `event_data` in the other form.
+OUTER = frozenset({"auth", "event_name", "user_id", "project_id", "project_name", "retry_count", "event_data"})
+
+
+def _nest(item: Json) -> Json:
+    """A single event in the form of the others."""
+    outer = {name: value for name, value in item.items() if name in OUTER}
+    envelope = {name: outer[name] for name in ("user_id", "project_id") if name in outer}
+    if "event_data" in item:
+        return item | {ENVELOPE: envelope}
+    data = {name: value for name, value in item.items() if name not in OUTER}
+    return outer | {"event_data": data, ENVELOPE: envelope | {"single": True}}
+
+
+def _read(item: Json) -> Columns:
+    data = item.get("event_data")
+    if type(data) is not dict:
+        raise ValueError("the event has no event_data")
+    envelope = item.get(ENVELOPE)
+    word = data.get("status") or item.get("event_name")
+    if type(word) is not str:
+        raise ValueError("the event has neither a status nor an event_name")
+    info = data.get("delivery_info")
+    response, status = pick(info, "destination_response"), pick(info, "delivery_status")
+    event_type = TYPES.get(word, UNKNOWN)
+    smtp_code, enhanced_status = read_smtp(response)
+    bounce_kind = reject_reason = None
+    if event_type in {BOUNCED, DEFERRED}:
+        bounce_kind, reject_reason = STATUSES.get(str(status), (HARD, OTHER))
+        if event_type == DEFERRED:
+            bounce_kind = None
+        elif bounce_kind is None:
+            event_type = REJECTED
+    return Columns(
+        _read_time(data.get("event_time") or data.get("block_time")),
+        hash_canonical(
+            {
+                "event_name": item.get("event_name", "transactional_email_status"),
+                "event_data": {name: value for name, value in data.items() if name not in VOLATILE},
+                "user": pick(envelope, "user_id"),
+                "project": pick(envelope, "project_id"),
+            }
+        ),
+        make_kind(
+            NAME,
+            f"{word}/{status}" if type(status) is str and status.startswith("err_") else word,
+            event_type,
+            bounce_kind=bounce_kind,
+            reject_reason=reject_reason,
+            smtp_code=smtp_code,
+            enhanced_status=enhanced_status,
+        ),
+        recipient=data.get("email"),
+        message_id=data.get("job_id"),
+        metadata=data.get("metadata"),
+        reason=response or data.get("comment"),
+        url=data.get("url"),
+        ip_address=pick(info, "ip"),
+        user_agent=pick(info, "user_agent"),
+        subaccount=read_text(pick(envelope, "project_id")) or read_text(pick(envelope, "user_id")),
+    )
+
+
+def _read_time(text: object) -> datetime:
+    """`YYYY-MM-DD HH:MM:SS`, which is UTC. Raises `ValueError`."""
+    if type(text) is str and _TIME.fullmatch(text):
+        try:
+            return datetime.fromisoformat(text).replace(tzinfo=UTC)
+        except ValueError:
+            pass
+    raise ValueError("event_time is not of the form YYYY-MM-DD HH:MM:SS")
