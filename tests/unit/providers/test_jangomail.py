@@ -132,3 +132,11 @@ def test_wrong_bodies_are_set_aside(body: bytes, query: str) -> None:
     """Nothing that comes makes it fail."""
     (bad,) = parse(body, Delivery(NOW, FORM, query))
     assert isinstance(bad, Unparseable)
+
+
+def test_what_postgres_cannot_hold() -> None:
+    """NUL in the URL is replaced in the columns and kept in the item."""
+    event = parse_form(ITEM, "open%00")
+    assert isinstance(event, Event)
+    assert event.kind.provider_type == "open\ufffd"
+    assert restore(event)["event"] == "open\0"
