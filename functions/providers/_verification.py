@@ -19,7 +19,7 @@ def check_shared_secret(request: WebhookRequest, secrets: Sequence[str]) -> None
     """
     if request.path_secret:
         check_equal(
-            request.path_secret.encode(),
+            request.path_secret.encode(errors="surrogatepass"),
             [secret.partition(":")[2].encode() if ":" in secret else secret.encode() for secret in secrets],
         )
         return

@@ -62,7 +62,9 @@ def test_the_path_may_hold_the_password(given: str) -> None:
     check_shared_secret(WebhookRequest("sparkpost", "POST", {}, b"[]", path_secret=given), LIVE)
 
 
-@pytest.mark.parametrize("given", ["new passwor", "mailwake:new password", "ada:old:password", "ada", "mailwake", "-"])
+@pytest.mark.parametrize(
+    "given", ["new passwor", "mailwake:new password", "ada:old:password", "ada", "mailwake", "-", "\udc80"]
+)
 def test_another_path_is_refused(given: str) -> None:
     """Only a password counts, and credentials in the header don't help a wrong one."""
     headers = build_header("mailwake:new password")
