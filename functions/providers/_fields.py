@@ -75,7 +75,7 @@ def hash_canonical(item: object) -> str:
 
 def may_be_unstorable(body: bytes) -> bool:
     """Whether a JSON text may hold a character that Postgres can't; quick, and sometimes true in vain."""
-    return b"\xed" in body or b"\0" in body or (b"\\" in body and b"\\u" in body)
+    return (b"\\" in body and b"\\u" in body) or b"\0" in body or (not body.isascii() and b"\xed" in body)
 
 
 def clean(value: Any) -> Any:

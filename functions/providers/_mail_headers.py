@@ -22,7 +22,7 @@ def read_mail_headers(headers: Any) -> tuple[list[str], Json]:
         if type(header) is not dict:
             continue
         name, text = header.get("name"), header.get("value")
-        if type(name) is not str or type(text) is not str or name.lower() not in NAMES:
+        if type(name) is not str or name[:2] not in ("X-", "x-") or type(text) is not str or name.lower() not in NAMES:
             continue
         if name.lower() == "x-tag":
             tags.append(text)

@@ -11,8 +11,8 @@ SNS takes every 4xx as delivered: what could not be stored, and a certificate th
 """
 
 import re
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 from typing import Any
 
 from common.events import (
@@ -80,6 +80,13 @@ RECIPIENTS = {
     "Delivery": "recipients",
     "DeliveryDelay": "delayedRecipients",
 }
+# What of the object tells the type's sorts apart.
+WORDS = {
+    "Bounce": ("bounceType", "bounceSubType"),
+    "Complaint": ("complaintFeedbackType", "complaintSubType"),
+    "DeliveryDelay": ("delayType",),
+    "Subscription": ("source",),
+}
 # Sent twice, under different ids, where an identity's notifications and event publishing are both on.
 TWINS = frozenset({"Bounce", "Complaint", "Delivery"})
 # When a topic is connected, SES says so: in words, or as a notification of this type.
@@ -108,8 +115,8 @@ def restore(event: Event) -> Json:
 
 
 def _read(item: Json) -> list[Columns] | Columns | None:
-    message = item["Message"]
-    word = pick(message, "eventType") or pick(message, "notificationType")
+    message = _object(item["Message"])
+    word = message.get("eventType") or message.get("notificationType")
     if type(word) is not str:
         raise ValueError("the notification has neither eventType nor notificationType: it is not of SES's events")
     if word == CONNECTED:
@@ -117,93 +124,90 @@ def _read(item: Json) -> list[Columns] | Columns | None:
     if word == INBOUND:
         raise ValueError("a mail that SES received, not an event: point the receipt rule at another endpoint")
     name, event_type = TYPES.get(word, (word, UNKNOWN))
-    part, mail = pick(message, name), pick(message, "mail")
+    part, mail = _object(message.get(name)), _object(message.get("mail"))
     if word == "Subscription":
         event_type = _read_preferences(part)
-    occurred_at = read_epoch(pick(part, "timestamp") or pick(mail, "timestamp") or item.get("Timestamp"))
+    time = part.get("timestamp")
+    occurred_at = read_epoch(time or mail.get("timestamp") or item.get("Timestamp"))
     shared = _read_mail(mail, part)
+    entries = _list_recipients(word, part, mail)
+    if len(entries) == 1:
+        recipient, reason = read_address(entries[0].get("emailAddress")), _find_reason(part, entries[0])
+        kind = _find_kind(word, event_type, part, reason, entries[0].get("status"))
+        return shared(occurred_at, _make_id(item, word, time, mail, recipient), kind, recipient, reason=reason)
     found = {}
-    for entry in _list_recipients(word, part, mail):
-        recipient = read_address(entry.get("emailAddress"))
-        found[recipient] = Columns(
-            occurred_at,
-            "",
-            _find_kind(word, event_type, part, entry),
-            recipient=recipient,
-            reason=_find_reason(part, entry),
-            **shared,
-        )
-    several = len(found) > 1
-    columns = [
-        one._replace(event_id=_make_id(item, word, part, mail, recipient, several=several))
-        for recipient, one in found.items()
-    ]
-    return columns if several else columns[0]
+    for entry in entries:
+        recipient, reason = read_address(entry.get("emailAddress")), _find_reason(part, entry)
+        kind = _find_kind(word, event_type, part, reason, entry.get("status"))
+        event_id = _make_id(item, word, time, mail, recipient, several=True)
+        found[recipient] = shared(occurred_at, event_id, kind, recipient, reason=reason)
+    return list(found.values())
 
 
-def _make_id(item: Json, word: str, part: Any, mail: Any, recipient: str | None, *, several: bool) -> str:
+def _find_reason(part: Json, entry: Json) -> Any:
+    """The receiving server's words, or SES's."""
+    get = part.get
+    return entry.get("diagnosticCode") or get("smtpResponse") or get("errorMessage") or get("reason")
+
+
+def _object(value: Any) -> Json:
+    return value if type(value) is dict else {}
+
+
+def _make_id(item: Json, word: str, time: Any, mail: Json, recipient: str | None, *, several: bool = False) -> str:
     """SNS's id of the notification, which a retry keeps; of twins, what makes them the same event."""
-    message_id = pick(mail, "messageId")
+    message_id = mail.get("messageId")
     if word in TWINS and type(message_id) is str:
-        return hash_canonical([word, message_id, pick(part, "timestamp"), recipient])
+        return f"{message_id}:{word}:{time}:{recipient}"
     sns_id = read_text(item.get("MessageId"))
     if sns_id is None:
         return hash_canonical([item["Message"], recipient])
     return f"{sns_id}:{recipient}" if several else sns_id
 
 
-def _list_recipients(word: str, part: Any, mail: Any) -> list[Json]:
+def _list_recipients(word: str, part: Json, mail: Json) -> list[Json]:
     """An object with `emailAddress` for each recipient; one without, where there is none."""
-    entries = pick(part, RECIPIENTS[word]) if word in RECIPIENTS else None
+    entries = part.get(RECIPIENTS[word]) if word in RECIPIENTS else None
     if type(entries) is not list or not entries:
-        entries = pick(mail, "destination")
+        entries = mail.get("destination")
     if type(entries) is not list:
         return [{}]
-    objects = [entry if type(entry) is dict else {"emailAddress": entry} for entry in entries]
-    return objects or [{}]
+    return [entry if type(entry) is dict else {"emailAddress": entry} for entry in entries] or [{}]
 
 
-def _read_mail(mail: Any, part: Any) -> Json:
-    """What the columns of all of the item's events share."""
-    if type(mail) is not dict:
-        mail = {}
-    if type(part) is not dict:
-        part = {}
+def _read_mail(mail: Json, part: Json) -> Callable[..., Columns]:
+    """What the columns of all of the item's events share, for a call with the others."""
     tags, metadata = read_mail_headers(mail.get("headers"))
-    given = mail.get("tags")
-    given = given if type(given) is dict else {}
-    own = {name: value for name, value in given.items() if not name.startswith("ses:")}
-    sender = pick(mail, "commonHeaders", "from")
-    return {
-        "message_id": mail.get("messageId"),
-        "subject": pick(mail, "commonHeaders", "subject"),
-        "address": read_address(sender[0] if type(sender) is list and sender else mail.get("source")),
-        "subaccount": mail.get("sendingAccountId"),
-        "metadata": unwrap(own) | metadata,
-        "tags": tags,
-        "campaign": _first(given.get("campaign")),
-        "sending_ip": _first(given.get("ses:outgoing-ip")),
-        "mailbox_provider": _first(given.get("ses:recipient-isp")),
-        "url": part.get("link"),
-        "ip_address": part.get("ipAddress") or part.get("remoteMtaIp"),
-        "user_agent": part.get("userAgent"),
-        "template": part.get("templateName"),
-    }
+    given = _object(mail.get("tags"))
+    headers = _object(mail.get("commonHeaders"))
+    own = {name: value for name, value in given.items() if name[:4] != "ses:"}
+    sender = headers.get("from")
+    get = part.get
+    return partial(
+        Columns,
+        message_id=mail.get("messageId"),
+        subject=headers.get("subject"),
+        address=read_address(sender[0] if type(sender) is list and sender else mail.get("source")),
+        subaccount=mail.get("sendingAccountId"),
+        metadata=unwrap(own) | metadata,
+        tags=tags or None,
+        campaign=_first(given.get("campaign")),
+        sending_ip=_first(given.get("ses:outgoing-ip")),
+        mailbox_provider=_first(given.get("ses:recipient-isp")),
+        url=get("link"),
+        ip_address=get("ipAddress") or get("remoteMtaIp"),
+        user_agent=get("userAgent"),
+        template=get("templateName"),
+    )
 
 
 def _first(value: Any) -> Any:
     return value[0] if type(value) is list and value else None
 
 
-def _find_reason(part: Any, entry: Json) -> Any:
-    """The receiving server's words, or SES's."""
-    names = ("smtpResponse", "errorMessage", "reason")
-    return entry.get("diagnosticCode") or next((text for name in names if (text := pick(part, name))), None)
-
-
-def _read_preferences(part: Any) -> str:
+def _read_preferences(part: Json) -> str:
     """Whether a contact left a list or a topic, or came back."""
-    new, old = (_read_topics(pick(part, name)) for name in ("newTopicPreferences", "oldTopicPreferences"))
+    new, old = (_read_topics(part.get(name)) for name in ("newTopicPreferences", "oldTopicPreferences"))
     changed = {status for topic, status in new.items() if old.get(topic) != status}
     if "OptOut" in changed:
         return UNSUBSCRIBED
@@ -222,33 +226,16 @@ def _read_topics(preferences: Any) -> dict[str, str]:
     return found
 
 
-def _find_kind(word: str, event_type: str, part: Any, entry: Json) -> Kind:
-    words: tuple[Any, ...] = ()
-    if word == "Bounce":
-        words = pick(part, "bounceType"), pick(part, "bounceSubType")
-    elif word == "Complaint":
-        words = pick(part, "complaintFeedbackType"), pick(part, "complaintSubType")
-    elif word == "DeliveryDelay":
-        words = (pick(part, "delayType"),)
-    elif word == "Subscription":
-        words = (pick(part, "source"),)
-    status = entry.get("status")
-    return make_ses_kind(
-        word,
-        event_type,
-        tuple([text if type(text) is str else "" for text in words]),
-        _text(_find_reason(part, entry)),
-        _text(status),
-    )
-
-
-def _text(value: Any) -> str:
-    return value if type(value) is str else ""
+def _find_kind(word: str, event_type: str, part: Json, reason: Any, status: Any) -> Kind:
+    words = [part.get(name) for name in WORDS.get(word, ())]
+    texts = [text if type(text) is str else "" for text in (*words, reason, status)]
+    return make_ses_kind(word, event_type, tuple(texts))
 
 
 @lru_cache(CACHED)
-def make_ses_kind(word: str, event_type: str, words: tuple[str, ...], reason: str, status: str) -> Kind:
-    """The kind of a type and of the words that tell its sorts apart, the reason and the enhanced status."""
+def make_ses_kind(word: str, event_type: str, texts: tuple[str, ...]) -> Kind:
+    """The kind of a type and of what tells its sorts apart: the texts of `WORDS`, the reason, the enhanced status."""
+    *words, reason, status = texts
     attributes: Json = {"event_type": event_type}
     if word == "Bounce":
         attributes = classify_bounce(words[0], words[1])
