@@ -6,8 +6,9 @@ A provider's module (docs/adding-a-provider.md) has
 - `restore(event)`: the provider's own item back from what was stored;
 and, where the defaults below are not what the provider needs,
 - `METHODS`: how it delivers events (`POST`); the query of a GET is stored as its body;
-- `find_batch_id(request)`: what of the request's headers names the batch, at most 200 characters ("");
+- `find_batch_id(request)`: what of the request names the batch, at most 200 characters ("");
 - `handshake(request, secrets, now)`: the `Reply` to a request that brings no events, or None (None);
+- `SINGLE_USE_BATCH_ID`: whether a batch id stands for one body, so that another body under it is set aside (False);
 - `ANSWERS`: what it is told where the usual status would make it lose events.
 
 Only the module that a request names is imported: it is on the way of every webhook. Modules with a leading underscore
@@ -77,6 +78,7 @@ class Provider(Protocol):
 
     METHODS: Sequence[str]
     ANSWERS: Answers
+    SINGLE_USE_BATCH_ID: bool
 
     def verify(self, request: WebhookRequest, secrets: Sequence[str], now: datetime) -> None:
         """Returns when one of the live secrets proves the request's sender. Raises `UnverifiedError`."""
@@ -97,6 +99,7 @@ class Provider(Protocol):
 DEFAULTS: Mapping[str, object] = {
     "METHODS": ("POST",),
     "ANSWERS": Answers(),
+    "SINGLE_USE_BATCH_ID": False,
     "find_batch_id": lambda _request: "",
     "handshake": lambda _request, _secrets, _now: None,
 }

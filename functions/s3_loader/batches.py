@@ -25,6 +25,7 @@ class Batch(NamedTuple):
     body: bytes
     content_type: str = ""
     query: str = ""
+    single_use: bool = False  # its provider's batch id stands for one body
 
 
 class Limits(NamedTuple):
@@ -49,15 +50,18 @@ def read_batch(object_key: str, stored: StoredObject) -> Batch:
         raise ValueError("the object has no metadata received-at: it was not stored by the listener") from None
     if received_at.tzinfo is None:
         raise ValueError("the object's metadata received-at has no zone")
+    name = metadata.get("provider") or object_key.split("/")[1]
+    provider = find_provider(name)
     return Batch(
         object_key=object_key,
-        provider=metadata.get("provider") or object_key.split("/")[1],
+        provider=name,
         provider_batch_id=metadata.get("batch-id") or None,
         request_id=metadata.get("request-id") or None,
         received_at=received_at,
         body=stored.body,
         content_type=metadata.get("content-type", ""),
         query=metadata.get("query", ""),
+        single_use=provider is not None and provider.SINGLE_USE_BATCH_ID,
     )
 
 

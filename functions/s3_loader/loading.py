@@ -37,8 +37,10 @@ SELECT (SELECT batch_id FROM batches WHERE object_key = %s),
        nextval('batches_batch_id_seq'),
        (SELECT last_value FROM dimensions_generation)::text || ARRAY[
            pg_relation_filenode('kinds'), pg_relation_filenode('senders'), pg_relation_filenode('mailings'),
-           pg_relation_filenode('receivers'), pg_relation_filenode('clients')]::text
+           pg_relation_filenode('receivers'), pg_relation_filenode('clients')]::text,
+       CASE WHEN %s THEN claim_batch_id(%s, %s, %s, %s, %s) ELSE true END
 """
+USED_ID = "the provider's id of this batch came before with another body, and stands for one body only"
 SAVE_BATCH = """
 INSERT INTO batches (batch_id, object_key, provider, provider_batch_id, request_id, received_at, body_bytes,
                      event_count, duplicate_count, quarantine_count, expired_count)
@@ -130,12 +132,14 @@ class Loader:
                     cursor.execute("ROLLBACK")
                 raise
 
-    def _begin(self, cursor: Cursor, batch: Batch) -> tuple[int | None, int]:
-        """The batch's id if it is loaded already, and one for a new batch."""
-        cursor.execute(BEGIN, (batch.object_key,))
-        ((found, batch_id, generation),) = cursor.fetchall()
+    def _begin(self, cursor: Cursor, batch: Batch) -> tuple[int | None, int, bool]:
+        """The batch's id if it is loaded already, one for a new batch, and whether it may be loaded."""
+        claim = (batch.provider, batch.provider_batch_id, batch.received_at, batch.object_key, USED_ID)
+        single_use = batch.single_use and batch.provider_batch_id is not None
+        cursor.execute(BEGIN, (batch.object_key, single_use, *claim))
+        ((found, batch_id, generation, claimed),) = cursor.fetchall()
         self._dimensions.use_generation(generation)
-        return found, batch_id
+        return found, batch_id, claimed
 
     def _commit(self, cursor: Cursor, batch: Batch, load: Load, saves: Iterable[Statement], rest: _Sorter) -> Load:
         """Writes what the events share, the batch's own row and the quarantine, and commits, all in one round trip."""
@@ -147,23 +151,23 @@ class Loader:
         return load
 
     def _load_new(self, cursor: Cursor, batch: Batch, parse: Parse) -> Load:
-        found, batch_id = self._begin(cursor, batch)
+        found, batch_id, claimed = self._begin(cursor, batch)
         if found is not None:
             cursor.execute("ROLLBACK")
             return Load(Outcome.ALREADY_LOADED)
         sorter = _Sorter()
-        rows = RowStream(sorter.keep_events(parse()), batch_id, self._dimensions)
+        rows = RowStream(sorter.keep_events(_list_items(parse, claimed=claimed)), batch_id, self._dimensions)
         _copy(cursor, COPY_EVENTS, rows)
         load = Load(Outcome.LOADED, rows.count, 0, len(sorter.unparseable), sorter.expired)
         return self._commit(cursor, batch, load, [_insert_batch(batch, batch_id, load)], sorter)
 
     def _load_again(self, cursor: Cursor, batch: Batch, parse: Parse, *, replay: bool) -> Load:
-        found, batch_id = self._begin(cursor, batch)
+        found, batch_id, claimed = self._begin(cursor, batch)
         if found is not None and not replay:
             cursor.execute("ROLLBACK")
             return Load(Outcome.ALREADY_LOADED)
         sorter = _Sorter()
-        rows = RowStream(sorter.keep_events(parse()), found or batch_id, self._dimensions)
+        rows = RowStream(sorter.keep_events(_list_items(parse, claimed=claimed)), found or batch_id, self._dimensions)
         cursor.execute(CREATE_INCOMING)
         _copy(cursor, COPY_INCOMING, rows)
         cursor.execute(INSERT_INCOMING)
@@ -172,14 +176,14 @@ class Loader:
         return self._commit(cursor, batch, load, _save_batch(batch, batch_id, load, found), sorter)
 
     def _load_singly(self, cursor: Cursor, batch: Batch, parse: Parse, *, replay: bool) -> Load:
-        found, batch_id = self._begin(cursor, batch)
+        found, batch_id, claimed = self._begin(cursor, batch)
         if found is not None and not replay:
             cursor.execute("ROLLBACK")
             return Load(Outcome.ALREADY_LOADED)
         sorter = _Sorter()
         events = inserted = 0
         cursor.execute(CREATE_INCOMING)
-        for event in sorter.keep_events(parse()):
+        for event in sorter.keep_events(_list_items(parse, claimed=claimed)):
             cursor.execute("SAVEPOINT event")
             try:
                 _copy(cursor, COPY_INCOMING, RowStream([event], found or batch_id, self._dimensions))
@@ -203,6 +207,11 @@ class Loader:
         with connection.cursor() as cursor:
             for month in sorted(months):
                 cursor.execute("SELECT create_events_partition(%s)", (month,))
+
+
+def _list_items(parse: Parse, *, claimed: bool) -> Iterable[Event | Unparseable | Expired]:
+    """What a batch holds; nothing but the reason where it is set aside as a whole."""
+    return parse() if claimed else [Unparseable(None, USED_ID, None)]
 
 
 def _copy(cursor: Cursor, statement: str, rows: RowStream) -> None:
