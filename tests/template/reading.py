@@ -56,6 +56,15 @@ def read_needs(package: str) -> Needs:
     )
 
 
+def list_lazy(function: str, needs: Needs) -> frozenset[str]:
+    """What a function imports when it is called for.
+
+    The listener shares the providers' files with the others: it only checks senders, they only parse and restore.
+    """
+    never = {"msgspec", "zstandard"} if function == "WebhookListener" else {"cryptography"}
+    return needs.lazy - (never if any(module.startswith("providers.") for module in needs.modules) else set())
+
+
 def _find_file(module: str) -> Path | None:
     path = FUNCTIONS.joinpath(*module.split("."))
     for candidate in (path.with_suffix(".py"), path / "__init__.py"):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.template.conftest import ROOT, read_template
-from tests.template.reading import FUNCTIONS, read_needs
+from tests.template.reading import FUNCTIONS, list_lazy, read_needs
 
 # Lambda's runtime brings these.
 RUNTIME_MODULES = {"boto3", "botocore"}
@@ -100,9 +100,7 @@ def test_third_party_modules_are_in_layers(functions: Mapping[str, Any], name: s
     carried = RUNTIME_MODULES.union(*(list_layer_modules(layer) for layer in layers))
     needs = read_needs(get_package(name))
     assert needs.third_party <= carried
-    # The listener shares the providers' files with the others: it only checks senders, they only parse and restore.
-    never = {"WebhookListener": {"msgspec", "zstandard"}}.get(name, {"cryptography"})
-    assert needs.lazy - never <= carried
+    assert list_lazy(name, needs) <= carried
 
 
 @pytest.mark.parametrize("name", ["WebhookListener", "Authorizer"])
