@@ -19,6 +19,8 @@ _TEXT_OR_ABSENT = frozenset({str, type(None)})
 # What JSON can say and Postgres can't hold: NUL, and halves of surrogate pairs.
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
+_ESCAPED_UNSTORABLE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")  # whole pairs of surrogates too
+
 dump_canonical_json = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 
 

@@ -12,8 +12,8 @@ from common.json_text import decode_json
 NAMES = frozenset({"x-tag", "x-tags", "x-metadata"})
 
 
-def read_mail_headers(headers: Any) -> tuple[list[str], Json]:
-    """Tags and metadata from a list of `{"name": …, "value": …}`; what is of another form is passed over."""
+def read_mail_headers(headers: Any, name_key: str = "name") -> tuple[list[str], Json]:
+    """Tags and metadata from a list of objects with name and `value`; what is of another form is passed over."""
     tags: list[str] = []
     metadata: Json = {}
     if type(headers) is not list:
@@ -21,7 +21,7 @@ def read_mail_headers(headers: Any) -> tuple[list[str], Json]:
     for header in headers:
         if type(header) is not dict:
             continue
-        name, text = header.get("name"), header.get("value")
+        name, text = header.get(name_key), header.get("value")
         if type(name) is not str or name[:2] not in ("X-", "x-") or type(text) is not str or name.lower() not in NAMES:
             continue
         if name.lower() == "x-tag":

@@ -204,7 +204,7 @@ def build_signed(message: Mapping[str, str]) -> bytes:
     return "".join(f"{name}\n{message[name]}\n" for name in names).encode("utf-8", "surrogatepass")
 
 
-def open_body(body: bytes, batch_id: str, ignored: str) -> list[Any]:
+def open_body(body: bytes, batch_id: str, ignored: str | tuple[str, ...] = ()) -> list[Any]:
     """The items of a stored body: the envelope without its proofs, its Message decoded.
 
     Of a message that came raw, an envelope of what is known. `ignored` is how a text begins that is no event. Raises
