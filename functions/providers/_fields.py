@@ -18,7 +18,6 @@ LONGEST_INDEXED = 600  # characters of a column that a B-tree indexes, in any sc
 _TEXT_OR_ABSENT = frozenset({str, type(None)})
 # What JSON can say and Postgres can't hold: NUL, and halves of surrogate pairs.
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-
 _ESCAPED_UNSTORABLE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")  # whole pairs of surrogates too
 
 dump_canonical_json = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
@@ -77,7 +76,8 @@ def hash_canonical(item: object) -> str:
 
 def may_be_unstorable(body: bytes) -> bool:
     """Whether a JSON text may hold a character that Postgres can't; quick, and sometimes true in vain."""
-    return (b"\\" in body and b"\\u" in body) or b"\0" in body or (not body.isascii() and b"\xed" in body)
+    escaped = b"\\" in body and b"\\u" in body and _ESCAPED_UNSTORABLE.search(body) is not None
+    return escaped or b"\0" in body or (not body.isascii() and b"\xed" in body)
 
 
 def clean(value: Any) -> Any:

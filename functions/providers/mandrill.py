@@ -186,10 +186,8 @@ def _read(item: Json) -> Columns:
         reason = reason or pick(attempt, "diag")
     refused = get("reject")
     refused = pick(refused, "reason") or refused
-    message_id, url, ip, user_agent = (
-        read_text(item.get("_id")) or get("_id"),
-        *map(item.get, ("url", "ip", "user_agent")),
-    )
+    message_id = read_text(item.get("_id")) or get("_id")
+    url, ip, user_agent = item.get("url"), item.get("ip"), item.get("user_agent")
     time = item.get("ts")
     event_id = hash_canonical([message_id, provider_type, time, url, ip, user_agent] if message_id else item)
     words = (get("bgtools_code"), refused, reason)

@@ -19,7 +19,30 @@ def test_any_bytes_come_back(text: bytes) -> None:
     assert unquote("".join(f"%{byte:02x}" for byte in text).encode()) == text
 
 
-@given(st.lists(st.sampled_from([b"%", b"2", b"5", b"%25", b"%2", b"%32", b"%zz", b"a", b"+", b"%00", b"%FF"])))
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                b"%",
+                b"2",
+                b"5",
+                b"%25",
+                b"%2",
+                b"%32",
+                b"%zz",
+                b"a",
+                b"+",
+                b"%00",
+                b"%FF",
+                b"=",
+                b"_",
+                b" ",
+                b"\n",
+                b"\r\n",
+            ]
+        )
+    )
+)
 def test_as_the_standard_library(parts: list[bytes]) -> None:
     """Escapes that are cut short or none stay as they are."""
     text = b"".join(parts)
