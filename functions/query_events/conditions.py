@@ -24,6 +24,7 @@ receivers = Table("receivers")
 clients = Table("clients")
 
 any_of = CustomFunction("ANY", ["array"])
+all_of = CustomFunction("ALL", ["array"])
 array_of = CustomFunction("ARRAY", ["query"])
 coalesce = CustomFunction("COALESCE", ["value", "default"])
 # Functions of the database: sql/migrations.

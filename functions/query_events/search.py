@@ -59,7 +59,7 @@ def search_events(connection: Connection, values: Mapping[str, object], cursor: 
         bound |= {"cursor_time": cursor.occurred_at, "cursor_key": cursor.event_key}
     with connection.cursor() as database:
         keys = find_keys(database, shapes, bound)
-        if matches_nothing(shapes, keys):
+        if matches_nothing(keys):
             return Page([], [], cursor.total if cursor else 0, more=False)
         bound |= {each.name: each.bound for each in keys}
         uses = tuple((each.name, each.page_use) for each in keys)
@@ -97,7 +97,7 @@ def _bind(values: Mapping[str, object]) -> tuple[tuple[Shape, ...], dict[str, ob
 
 def _filter(shapes: tuple[Shape, ...], uses: Uses) -> QueryBuilder:
     query = Query.from_(events)
-    for criterion, _ in list_criteria(shapes, events):
+    for criterion in list_criteria(shapes, events):
         query = query.where(criterion)
     for name, use in uses:
         query = query.where(build_criterion(shapes, name, use))

@@ -1,5 +1,7 @@
 """Filters on what events share (kinds, mailings, receivers, clients): the keys of the rows that match are found first.
 
+Where all filters on a table are negations, the rows to leave out are found: they are the fewer ones, as a rule.
+
 How the search then uses the keys depends on how many there are, because Postgres can't tell what a list will hold:
 - few stand in the query, where the statistics tell which index is worth it;
 - mailings up to some thousands are looked up in their index. Most are sent within hours; the planner takes them to be
@@ -21,6 +23,7 @@ from pypika.queries import QueryBuilder
 from pypika.terms import Criterion, Term
 
 from query_events.conditions import (
+    all_of,
     any_of,
     array_of,
     bind,
@@ -65,6 +68,7 @@ SHARED: Final = {
 class Use(Enum):
     """What a query does with the keys."""
 
+    EXCEPT = "except"  # has none of them
     LIST = "list"  # compares with them, and plans with their statistics
     INDEX = "index"  # looks them up in the index
     HASH = "hash"  # compares with them in a hash table, row by row
@@ -73,15 +77,18 @@ class Use(Enum):
 
 
 class Keys(NamedTuple):
-    """The keys of a shared table's rows that match."""
+    """The keys of a shared table's rows that match, or of those that don't."""
 
     name: str
     found: list[int]
+    left_out: bool = False
 
     @property
     def page_use(self) -> Use:
         """For a page, newest first."""
         count = len(self.found)
+        if self.left_out and count <= MOST:
+            return Use.EXCEPT
         if SHARED[self.name].bursts and count <= SOME:
             return Use.INDEX
         if count <= FEW:
@@ -94,6 +101,8 @@ class Keys(NamedTuple):
         count = len(self.found)
         if count > MOST:
             return Use.JOIN
+        if self.left_out:
+            return Use.EXCEPT
         if SHARED[self.name].bursts:
             return Use.INDEX
         return Use.LIST if count <= FEW else Use.HASH
@@ -104,56 +113,72 @@ class Keys(NamedTuple):
         return f"{{{','.join(map(str, self.found))}}}"
 
 
-def list_criteria(shapes: Iterable[Shape], table: Table) -> list[tuple[Criterion, bool]]:
-    """What the filters ask of a row of a table, and whether each is a negation."""
+def list_criteria(shapes: Iterable[Shape], table: Table) -> list[Criterion]:
+    """What the filters ask of a row of a table."""
     criteria = []
     for number, (name, negated, prefix) in enumerate(shapes):
         asked = Asked(PARAMETERS[name], negated, prefix)
         if asked.row.filter is not None and asked.row.filter.table is table and asked.condition is not None:
-            criteria.append((asked.condition(f"v{number}"), negated))
+            criteria.append(asked.condition(f"v{number}"))
     return criteria
 
 
-def _list_shared(shapes: tuple[Shape, ...], shared: Shared) -> list[tuple[Criterion, bool]]:
+def _list_shared(shapes: tuple[Shape, ...], shared: Shared) -> list[Criterion]:
     """As `list_criteria`; what is asked of senders is asked of their mailings."""
     criteria = list_criteria(shapes, shared.table)
     if shared.table is mailings and (asked := list_criteria(shapes, senders)):
-        query = Query.from_(senders).select(senders.sender_key).where(Criterion.all([each for each, _ in asked]))
-        criteria.append((mailings.sender_key == any_of(array_of(query)), False))
+        criteria.append(mailings.sender_key == any_of(array_of(_select(senders, "sender_key", Criterion.all(asked)))))
     return criteria
 
 
-def _select_keys(shared: Shared, criteria: list[tuple[Criterion, bool]]) -> QueryBuilder:
-    where = Criterion.all([criterion for criterion, _ in criteria])
-    return Query.from_(shared.table).select(shared.table.field(shared.key)).where(where)
+def _list_left_out(shapes: tuple[Shape, ...], shared: Shared) -> list[Criterion]:
+    """What rows have of which each filter wants the opposite; empty unless all filters on the table are negations."""
+    tables = (mailings, senders) if shared.table is mailings else (shared.table,)
+    asked = [shape for shape in shapes if (row := PARAMETERS[shape[0]].filter) and row.table in tables]
+    if not all(negated for _, negated, _ in asked):
+        return []
+    whole = tuple((name, False, prefix) for name, _, prefix in shapes)  # a value's number is its place among all
+    criteria = list_criteria(whole, shared.table)
+    if shared.table is mailings and (others := list_criteria(whole, senders)):
+        criteria.append(mailings.sender_key == any_of(array_of(_select(senders, "sender_key", Criterion.any(others)))))
+    return criteria
+
+
+def _select(table: Table, key: str, where: Term) -> QueryBuilder:
+    return Query.from_(table).select(table.field(key)).where(where)
 
 
 @lru_cache(maxsize=256)
-def build_key_query(shapes: tuple[Shape, ...]) -> tuple[list[str], str]:
-    """The names of the shared tables that filters look at, and the SQL that gives one row: an array of keys of each."""
-    wanted = {name: found for name, shared in SHARED.items() if (found := _list_shared(shapes, shared))}
-    columns = [array_of(_select_keys(SHARED[name], found).limit(MOST + 1)) for name, found in wanted.items()]
-    return list(wanted), str(Query.select(*columns).get_sql()) if columns else ""
+def build_key_query(shapes: tuple[Shape, ...]) -> tuple[dict[str, bool], str]:
+    """The SQL that gives one row: an array of keys of each shared table that filters look at.
+
+    By the table's name, in the row's order, whether these are the keys to leave out.
+    """
+    names: dict[str, bool] = {}
+    columns = []
+    for name, shared in SHARED.items():
+        wanted = _list_shared(shapes, shared)
+        if wanted:
+            left_out = _list_left_out(shapes, shared)
+            names[name] = bool(left_out)
+            where = Criterion.any(left_out) if left_out else Criterion.all(wanted)
+            columns.append(array_of(_select(shared.table, shared.key, where).limit(MOST + 1)))
+    return names, str(Query.select(*columns).get_sql()) if columns else ""
 
 
 def find_keys(cursor: Cursor, shapes: tuple[Shape, ...], bound: Mapping[str, object]) -> list[Keys]:
-    """The keys that match, by table; empty where no filter looks at one."""
+    """The keys by table; empty where no filter looks at one."""
     names, sql = build_key_query(shapes)
     if not names:
         return []
     cursor.execute(sql, bound)
     (row,) = cursor.fetchall()
-    return [Keys(name, found) for name, found in zip(names, row, strict=True)]
+    return [Keys(name, found, left_out) for (name, left_out), found in zip(names.items(), row, strict=True)]
 
 
-def matches_nothing(shapes: tuple[Shape, ...], keys: Iterable[Keys]) -> bool:
+def matches_nothing(keys: Iterable[Keys]) -> bool:
     """Whether no event can match."""
-    return any(not each.found and not _matches_none(shapes, SHARED[each.name]) for each in keys)
-
-
-def _matches_none(shapes: tuple[Shape, ...], shared: Shared) -> bool:
-    """Whether events match that have no such row: they lack whatever is negated."""
-    return shared.optional and all(negated for _, negated in _list_shared(shapes, shared))
+    return any(not each.found and not each.left_out for each in keys)
 
 
 def build_criterion(shapes: tuple[Shape, ...], name: str, use: Use) -> Criterion:
@@ -161,17 +186,24 @@ def build_criterion(shapes: tuple[Shape, ...], name: str, use: Use) -> Criterion
     shared = SHARED[name]
     key = events.field(shared.key)
     given = cast("Term", Cast(bind(name), "bigint[]"))  # type: ignore[no-untyped-call]
-    criteria = _list_shared(shapes, shared)
+    wanted = _list_shared(shapes, shared)
+    # An event without such a row lacks whatever is negated.
+    also_none = shared.optional and bool(_list_left_out(shapes, shared))
     if use is Use.LOOK_UP:
-        matches = Criterion.all([criterion for criterion, _ in criteria])
-        row = Query.from_(shared.table).select(matches).where(shared.table.field(shared.key) == key)
-        return cast("Criterion", coalesce(row, _matches_none(shapes, shared)))
-    if use is Use.LIST:
+        row = _select_whether(shared, wanted, key)
+        return cast("Criterion", coalesce(row, also_none))
+    if use is Use.EXCEPT:
+        criterion = key != all_of(given)
+    elif use is Use.LIST:
         criterion = key == any_of(given)
     elif use is Use.INDEX:
         criterion = key == any_of(array_of(Query.select(unnest(given))))
     elif use is Use.HASH:
         criterion = hide(key) == any_of(given)
     else:
-        criterion = key == any_of(_select_keys(shared, criteria))
-    return criterion | key.isnull() if _matches_none(shapes, shared) else criterion
+        criterion = key == any_of(_select(shared.table, shared.key, Criterion.all(wanted)))
+    return criterion | key.isnull() if also_none else criterion
+
+
+def _select_whether(shared: Shared, wanted: list[Criterion], key: Term) -> QueryBuilder:
+    return Query.from_(shared.table).select(Criterion.all(wanted)).where(shared.table.field(shared.key) == key)
