@@ -50,14 +50,17 @@ def handler(event: dict[str, Any], _context: object) -> Response:
     began = time.monotonic()
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     try:
-        found = answer(event, headers)
+        response = build_response(answer(event, headers), headers)
     except ApiError as error:
-        found = answer_error(error)
+        response = build_response(answer_error(error), headers)
     except Exception as failure:  # noqa: BLE001 (the client gets our error body, an alarm watches the log)
         log_failure(failure)
-        found = answer_error(ApiError(500, "Internal server error", "This is our mistake; it has been noted."))
-    response = build_response(found, headers)
-    log_request(TABLE, event, response, time.monotonic() - began)
+        ours = ApiError(500, "Internal server error", "This is our mistake; it has been noted.")
+        response = build_response(answer_error(ours), headers)
+    try:
+        log_request(TABLE, event, response, time.monotonic() - began)
+    except Exception as failure:  # noqa: BLE001 (a line less in the log is no reason to lose the answer)
+        log_failure(failure)
     return response
 
 

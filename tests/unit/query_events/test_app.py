@@ -203,6 +203,24 @@ def test_our_own_mistake_is_500_in_the_error_body(backend: Backend, caplog: pyte
     assert "ada" not in str(body) + str(vars(record)) + caplog.text
 
 
+@pytest.mark.parametrize("status", [200, 401])
+def test_fault_of_the_log_loses_no_answer(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    """Where the line for a request can't be written, the client still has its answer, and the fault is logged."""
+    monkeypatch.setattr(app, "log_request", lambda *_: int("no number"))
+    assert send(caller=READER if status == 200 else None)["statusCode"] == status
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert (record.message, vars(record)["error"]) == ("failed", "ValueError")
+
+
+def test_answer_that_cannot_be_sent_is_500(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body that is no text is our mistake too, and has the one error body."""
+    monkeypatch.setattr(backend, "answer", lambda _request: b"\xff")
+    monkeypatch.setattr(app, "TABLE", RouteTable([route._replace(answer=backend.answer) for route in ROUTES]))
+    assert get()[0] == 500
+
+
 def test_broken_connection_is_replaced(backend: Backend) -> None:
     """A kept connection that the server closed meanwhile costs nobody an error."""
     backend.failures = [psycopg2.OperationalError("server closed the connection unexpectedly")]
