@@ -46,5 +46,6 @@ ROUTES = (
         inputs=(Input("message_id", "the provider's id of the message"),),
         result=MESSAGES,
         refusals=(400, 404),
+        slashes=True,
     ),
 )

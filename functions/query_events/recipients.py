@@ -274,5 +274,6 @@ ROUTES = (
         inputs=(Input("address", "the recipient's address, in any case"), *list_inputs(PARAMETERS)),
         result=RECIPIENT,
         refusals=(400,),
+        slashes=True,
     ),
 )

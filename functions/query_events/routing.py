@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
-from urllib.parse import unquote
 
 from psycopg2.extensions import connection as Connection
 
@@ -43,7 +42,7 @@ class Request(NamedTuple):
     instant: datetime  # now
     caller: Caller
     path: str  # as it was asked for
-    path_values: Mapping[str, str] = {}  # of the route's variables, decoded
+    path_values: Mapping[str, str] = {}  # of the route's variables
     given: Mapping[str, str] = {}  # query parameters, the last one of each name
     headers: Mapping[str, str] = {}  # names in lower case
 
@@ -67,11 +66,12 @@ class Route(NamedTuple):
     result: Mapping[str, Any] = {}  # JSON Schema of the answer
     refusals: Sequence[int] = ()  # 400 for bad input, 404 for what is not there
     etag: bool = False  # tells who asks again that nothing changed, by a hash of the answer
+    slashes: bool = False  # its variable may hold slashes: the gateway decodes %2F before we see the path
 
 
-def _compile(path: str) -> re.Pattern[str]:
+def _compile(path: str, variable: str) -> re.Pattern[str]:
     pieces = re.split(r"\{(\w+)\}", path)
-    regex = "".join(f"(?P<{piece}>[^/]+)" if odd % 2 else re.escape(piece) for odd, piece in enumerate(pieces))
+    regex = "".join(f"(?P<{piece}>{variable})" if odd % 2 else re.escape(piece) for odd, piece in enumerate(pieces))
     return re.compile(regex, re.DOTALL)
 
 
@@ -80,15 +80,18 @@ class RouteTable:
 
     def __init__(self, routes: Sequence[Route]) -> None:
         ordered = sorted(routes, key=lambda route: route.path.count("{"))
-        self._routes = [(_compile(route.path), route) for route in ordered]
+        self._routes = [(_compile(route.path, ".+" if route.slashes else "[^/]+"), route) for route in ordered]
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
-        """The route and the values of its variables; a slash at the end does not count. Raises `ApiError`."""
+        """The route of a decoded path, and its variables' values; a slash at the end does not count. Raises `ApiError`.
+
+        API Gateway has decoded a `rawPath` once, as AWS SAM's own stand-in does: a percent sign in it is one.
+        """
         for pattern, route in self._routes:
             if match := pattern.fullmatch(path.rstrip("/")):
                 if method not in ("GET", "HEAD", "OPTIONS"):
                     raise ApiError(405, "Method not allowed", "Use GET.", "1102")
-                return route, {name: clean_text(unquote(value)) for name, value in match.groupdict().items()}
+                return route, {name: clean_text(value) for name, value in match.groupdict().items()}
         raise ApiError(404, "Not found", "There is nothing at this path.", "1101")
 
 

@@ -77,7 +77,6 @@ PLACES = {
     "another parameter": {"query": f"friendly_froms={ADDRESS}&metadata.user={ADDRESS}"},
     "a parameter's name": {"query": f"{ADDRESS}=1&metadata.{quote(ADDRESS)}=1"},
     "the path": {"path": f"/api/v1/recipients/{ADDRESS}"},
-    "the path, encoded": {"path": f"/api/v1/recipients/{quote(ADDRESS, safe='')}"},
     "a path without a route": {"path": f"/api/v1/recipient/{ADDRESS}"},
     "another method": {"path": f"/api/v1/recipients/{ADDRESS}", "method": "POST"},
     "the method": {"method": ADDRESS},
@@ -93,7 +92,7 @@ def test_no_address_is_logged(caplog: pytest.LogCaptureFixture, place: dict[str,
     assert "@" not in text
 
 
-@pytest.mark.parametrize("place", ["a parameter", "negated", "the path", "the path, encoded", "another method"])
+@pytest.mark.parametrize("place", ["a parameter", "negated", "the path", "another method"])
 def test_recipient_is_found_by_its_hash(caplog: pytest.LogCaptureFixture, place: str) -> None:
     """The same recipient has the same hash, however the request was written."""
     log_one(**PLACES[place])  # type: ignore[arg-type]
