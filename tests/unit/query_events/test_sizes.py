@@ -7,7 +7,7 @@ from query_events.sizes import fit, measure
 
 entries = st.lists(
     st.fixed_dictionaries(
-        {"id": st.integers(), "events": st.lists(st.fixed_dictionaries({"x": st.text()}), max_size=5)}
+        {"id": st.integers(0, 9_999), "events": st.lists(st.fixed_dictionaries({"x": st.text()}), max_size=5)}
     ),
     max_size=8,
 )
