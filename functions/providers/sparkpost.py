@@ -4,10 +4,10 @@ Source: SparkPost's event reference and samples (tests/payloads/sparkpost). Valu
 numbers, and differ between the years: each is accepted in any form, and given back in the form that it came in.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, Final, NamedTuple, cast
 
 from common.event_keys import is_numeric
 from common.events import (
@@ -87,29 +87,39 @@ TYPES = {
     "error": ("ingest_event", UNKNOWN),
 }
 
-# Bounce class → (kind of bounce, our type where the class says more than the type).
-BOUNCE_CLASSES = {
-    1: (UNDETERMINED, None),
-    10: (HARD, None),
-    20: (SOFT, None),
-    21: (SOFT, None),
-    22: (SOFT, None),
-    23: (SOFT, None),
-    24: (SOFT, None),
-    25: (ADMIN, None),
-    30: (HARD, None),
-    40: (SOFT, None),
-    50: (BLOCK, None),
-    51: (BLOCK, None),
-    52: (BLOCK, None),
-    53: (BLOCK, None),
-    54: (BLOCK, None),
-    60: (SOFT, AUTORESPONDED),  # a vacation reply
-    70: (SOFT, None),
-    80: (ADMIN, SUBSCRIBED),
-    90: (HARD, UNSUBSCRIBED),
-    100: (SOFT, AUTORESPONDED),  # a challenge
+
+class BounceClass(NamedTuple):
+    """One of SparkPost's bounce classes."""
+
+    bounce_kind: str
+    event_type: str | None = None  # ours, where the class says more than the type
+    words: str = ""  # what it says more than the kind, if it does
+
+
+# Source: SparkPost's "Bounce Classification Codes". The first of each kind stands for bounces of no other class.
+BOUNCE_CLASSES: Final[Mapping[int, BounceClass]] = {
+    1: BounceClass(UNDETERMINED),
+    10: BounceClass(HARD, words="the recipient is invalid"),
+    20: BounceClass(SOFT),
+    21: BounceClass(SOFT, words="the domain could not be looked up"),
+    22: BounceClass(SOFT, words="the mailbox is full"),
+    23: BounceClass(SOFT, words="the message is too large"),
+    24: BounceClass(SOFT, words="the receiving server did not answer in time"),
+    25: BounceClass(ADMIN),
+    30: BounceClass(HARD, words="there is no such recipient"),
+    40: BounceClass(SOFT),
+    50: BounceClass(BLOCK),
+    51: BounceClass(BLOCK, words="taken for spam, by the sender"),
+    52: BounceClass(BLOCK, words="taken for spam, by the content"),
+    53: BounceClass(BLOCK, words="an attachment is not allowed"),
+    54: BounceClass(BLOCK, words="the server does not relay"),
+    60: BounceClass(SOFT, AUTORESPONDED),  # a vacation reply
+    70: BounceClass(SOFT),
+    80: BounceClass(ADMIN, SUBSCRIBED),
+    90: BounceClass(HARD, UNSUBSCRIBED),
+    100: BounceClass(SOFT, AUTORESPONDED),  # a challenge
 }
+UNCLASSIFIED: Final = BounceClass(UNDETERMINED)
 
 # Their field → where it is kept, in the order of `Sender`, `Mailing` and `Receiver`. Each is text, and left out of the
 # detail.
@@ -340,8 +350,8 @@ def find_kind(provider_type: str, bounce_class: str | None, prefetched: bool) ->
         number = int(bounce_class) if str(int(bounce_class)) == bounce_class else None
     bounce_kind = None
     if event_type == BOUNCED:
-        bounce_kind, override = BOUNCE_CLASSES.get(number or 1, (UNDETERMINED, None))
-        event_type = override or event_type
+        found = BOUNCE_CLASSES.get(number or 1, UNCLASSIFIED)
+        bounce_kind, event_type = found.bounce_kind, found.event_type or event_type
     return Kind(
         provider=NAME,
         provider_type=provider_type,

@@ -1,31 +1,27 @@
 """SparkPost's word for every event: its own for its own events, for another provider's the one that means the same.
 
-These tables are all there is: what results show and what `events=` and `bounce_classes=` search by come from them.
+What results show and what `events=` and `bounce_classes=` search by comes from these tables and SparkPost's own.
 """
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from common.events import (
-    ADMIN,
-    BLOCK,
     BOUNCED,
     CLICKED,
     COMPLAINED,
     DEFERRED,
     DELIVERED,
     FAILED,
-    HARD,
     INJECTED,
     OPENED,
     REJECTED,
-    SOFT,
-    UNDETERMINED,
     UNSUBSCRIBED,
     Kind,
 )
+from providers import sparkpost
 
-SPARKPOST: Final = "sparkpost"
+SPARKPOST: Final = sparkpost.NAME
 
 
 class Word(NamedTuple):
@@ -51,8 +47,10 @@ WORDS: Final = (
     Word(COMPLAINED, None, "spam_complaint"),
     Word(UNSUBSCRIBED, None, "link_unsubscribe"),
 )
-# SparkPost's number for a kind of bounce, where the provider has no numbers: the most general one of that kind.
-BOUNCE_CLASSES: Final[Mapping[str, int]] = {HARD: 10, SOFT: 20, BLOCK: 50, ADMIN: 25, UNDETERMINED: 1}
+# SparkPost's number for a kind of bounce, where the provider has no numbers: the first and most general one.
+BOUNCE_CLASSES: Final[Mapping[str, int]] = {
+    found.bounce_kind: number for number, found in sorted(sparkpost.BOUNCE_CLASSES.items(), reverse=True)
+}
 
 
 def name_type(kind: Kind) -> str:

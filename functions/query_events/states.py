@@ -40,6 +40,7 @@ from common.events import (
     UNSUBSCRIBED,
     Kind,
 )
+from providers.sparkpost import BOUNCE_CLASSES, UNCLASSIFIED
 
 
 class Fact(NamedTuple):
@@ -74,19 +75,6 @@ BOUNCES = {
     ADMIN: "refused by configuration",
     UNDETERMINED: "bounced: the answer doesn't tell why",
 }
-# What SparkPost's bounce classes say more than the kind. Source: SparkPost's "Bounce Classification Codes".
-BOUNCE_CLASSES = {
-    10: "the recipient is invalid",
-    21: "the domain could not be looked up",
-    22: "the mailbox is full",
-    23: "the message is too large",
-    24: "the receiving server did not answer in time",
-    30: "there is no such recipient",
-    51: "taken for spam, by the sender",
-    52: "taken for spam, by the content",
-    53: "an attachment is not allowed",
-    54: "the server does not relay",
-}
 DESCRIPTIONS = {
     COMPLAINED: "reported as spam",
     UNSUBSCRIBED: "delivered, then unsubscribed",
@@ -104,8 +92,9 @@ DESCRIPTIONS = {
 def describe_bounce(kind: Kind) -> str:
     """A bounce in words; the class says more than the kind, where there is one."""
     words = BOUNCES[kind.bounce_kind or UNDETERMINED]
-    if kind.bounce_class in BOUNCE_CLASSES:
-        words = f"{words.partition(':')[0]}: {BOUNCE_CLASSES[kind.bounce_class]}"
+    more = BOUNCE_CLASSES.get(kind.bounce_class or 0, UNCLASSIFIED).words
+    if more:
+        words = f"{words.partition(':')[0]}: {more}"
     return f"accepted, then {words}" if kind.out_of_band else words
 
 

@@ -150,7 +150,7 @@ def test_ping_counts_as_a_place() -> None:
 def test_bounce_class_tells_the_kind(bounce_class: int) -> None:
     """Every class has a kind, or makes it another type of event."""
     kind = parse_one({"type": "bounce", "bounce_class": str(bounce_class)}).kind
-    expected, override = BOUNCE_CLASSES[bounce_class]
+    expected, override, _ = BOUNCE_CLASSES[bounce_class]
     assert kind.event_type == (override or "bounced")
     assert kind.bounce_kind == (None if override else expected)
     assert kind.bounce_class == bounce_class

@@ -47,6 +47,7 @@ def test_sparkposts_own_events_keep_their_word() -> None:
 def test_bounces_of_other_providers_have_a_class() -> None:
     """Clients that group by SparkPost's numbers find each kind of bounce; SparkPost's own numbers stay."""
     assert set(BOUNCE_CLASSES) == BOUNCE_KINDS
+    assert BOUNCE_CLASSES == {"undetermined": 1, "hard": 10, "soft": 20, "admin": 25, "block": 50}
     assert find_bounce_class(Kind("sendgrid", "bounce", BOUNCED, None, "hard")) == 10
     assert find_bounce_class(Kind("sendgrid", "open", OPENED)) is None
     assert find_bounce_class(Kind("sparkpost", "bounce", BOUNCED, 30, "hard")) == 30
