@@ -1,7 +1,7 @@
 """Every parameter of the search on loaded events: what is asked for, and the ids of exactly what is found."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -15,16 +15,16 @@ from common.event_keys import make_event_key, read_event_id
 from local.postgres import SUPERUSER, Postgres
 from query_events import events_message, message_events, shared_keys
 from query_events.parameters import NEGATION, PARAMETERS, PREFIX, TABLE, Dialect
-from query_events.routing import Request
+from query_events.routing import Route
 from s3_loader.batches import Batch
 from s3_loader.loading import Loader
 from tests.integration.batches import make_batch, make_event, parse
 from tests.integration.conftest import NOW, TABLES
 from tests.integration.requests import make_request
 
-ANSWERS: dict[Dialect, Callable[[Request], bytes]] = {
-    Dialect.EVENTS: events_message.answer_search,
-    Dialect.V1: message_events.answer_search,
+ROUTES: dict[Dialect, Route] = {
+    Dialect.EVENTS: events_message.ROUTES[0],
+    Dialect.V1: message_events.ROUTES[0],
 }
 HASHED = "62fb66bef54a112e920b5493"  # the id of an event, no number
 SHOWN = read_event_id("mailersend", make_event_key("mailersend", HASHED))  # the number that stands for it
@@ -337,8 +337,7 @@ def dialect(request: pytest.FixtureRequest) -> Dialect:
 
 def ask(connection: Connection, given: dict[str, str], dialect: Dialect = Dialect.EVENTS) -> dict[str, Any]:
     """The decoded answer."""
-    answer: dict[str, Any] = json.loads(ANSWERS[dialect](make_request(connection, given)))
-    return answer
+    return make_request(connection, ROUTES[dialect], given)
 
 
 def find(connection: Connection, given: dict[str, str], dialect: Dialect = Dialect.EVENTS) -> set[str]:

@@ -1,6 +1,5 @@
 """Walking the pages of a search while batches are loaded, late events among them."""
 
-import json
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ import pytest
 from psycopg2.extensions import connection as Connection
 
 from query_events import events_message, message_events
-from query_events.routing import Request
+from query_events.routing import Route
 from s3_loader.loading import Loader
 from tests.integration.batches import make_batch, make_event, parse
 from tests.integration.conftest import Connect
@@ -94,14 +93,14 @@ def find_next(links: Any) -> dict[str, str] | None:
 
 
 def walk(
-    connection: Connection, answer: Callable[[Request], bytes], given: dict[str, str], between: Callable[[], None]
+    connection: Connection, route: Route, given: dict[str, str], between: Callable[[], None]
 ) -> tuple[list[str], set[int]]:
     """The ids on all pages in order, and the totals that they told."""
     seen: list[str] = []
     totals = set()
     following: dict[str, str] | None = given
     while following is not None:
-        page = json.loads(answer(make_request(connection, following)))
+        page = make_request(connection, route, following)
         seen += [result["event_id"] for result in page["results"]]
         totals.add(page["total_count"])
         following = find_next(page["links"])
@@ -115,23 +114,21 @@ SEARCHES = [
     {"campaigns": "friday"},
     {"not.campaigns": "friday", "events": "delivery,bounce"},
 ]
-ANSWERS = {"events": events_message.answer_search, "v1": message_events.answer_search}
+ROUTES = (*events_message.ROUTES, *message_events.ROUTES)
 
 
-@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
 @pytest.mark.parametrize("given", SEARCHES, ids=lambda given: " ".join(given) or "all")
-def test_walk_yields_each_event_of_the_start_once(
-    connect: Connect, given: dict[str, str], answer: Callable[[Request], bytes]
-) -> None:
+def test_walk_yields_each_event_of_the_start_once(connect: Connect, given: dict[str, str], route: Route) -> None:
     """Batches that are loaded meanwhile, with events from before and behind the cursor, neither hide nor double any."""
     traffic = Traffic(connect("mailwake_loader"))
     traffic.load("1", AT_START)
     query = connect("mailwake_query")
     query.autocommit = True
-    at_start, _ = walk(query, answer, {**given, "per_page": "10000"}, lambda: None)
+    at_start, _ = walk(query, route, {**given, "per_page": "10000"}, lambda: None)
     assert 20 < len(at_start) <= AT_START
     with keep_loading(traffic) as wait:
-        seen, totals = walk(query, answer, {**given, "per_page": "9"}, wait)
+        seen, totals = walk(query, route, {**given, "per_page": "9"}, wait)
     assert len(seen) == len(set(seen))
     assert [event_id for event_id in seen if event_id.startswith("1")] == at_start
     assert len(seen) > len(at_start)  # late events behind the cursor are found too
@@ -155,7 +152,7 @@ def test_late_event_before_the_cursor_does_not_come_back(connect: Connect) -> No
         if events:
             load(events, f"raw/sparkpost/2026/11/21/12/{min(events)}")
 
-    seen, _ = walk(query, events_message.answer_search, {"per_page": "2"}, between)
+    seen, _ = walk(query, ROUTES[0], {"per_page": "2"}, between)
     assert set(ages) <= set(seen)
     assert {"60", "62"}.isdisjoint(seen)
     assert "61" in seen

@@ -1,4 +1,3 @@
-import json
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -7,7 +6,7 @@ from psycopg2.extensions import connection as Connection
 
 from common.errors import ApiError
 from query_events import events_message
-from query_events.events_message import answer_search
+from query_events.events_message import ROUTES
 from s3_loader.loading import Loader
 from tests.integration.batches import make_batch, make_event, parse
 from tests.integration.conftest import Connect
@@ -26,8 +25,7 @@ def query(connect: Connect) -> Connection:
 
 def search(connection: Connection, **given: str) -> dict[str, Any]:
     """The decoded answer to a search."""
-    answer: dict[str, Any] = json.loads(answer_search(make_request(connection, given)))
-    return answer
+    return make_request(connection, ROUTES[0], given)
 
 
 def list_ids(answer: dict[str, Any]) -> list[str]:
