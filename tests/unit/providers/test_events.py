@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from providers._events import read_address
-from providers._smtp import read_smtp
+from providers._smtp import classify_refusal, read_smtp
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,21 @@ def test_addresses(value: Any, address: str | None) -> None:
 def test_replies(text: Any, codes: tuple[int | None, str | None]) -> None:
     """What a receiving server said in numbers; a value of another type says nothing."""
     assert read_smtp(text) == codes
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("550 5.1.1 No such user", ("hard", "invalid")),
+        ("550 5.1.8 Bad sender", ("undetermined", "other")),
+        ("550 Refused", ("undetermined", "other")),
+        ("554 5.7.1 Blocked", ("block", "blocked")),
+        ("552 5.2.2 Mailbox full", ("soft", "other")),
+        ("550 4.2.2 Mailbox full", ("soft", "other")),
+        ("421 Later", ("soft", "other")),
+        (None, ("undetermined", "other")),
+    ],
+)
+def test_refusals_by_their_reply(text: str | None, expected: tuple[str, str]) -> None:
+    """Only what says that the address is wrong is hard: other permanent replies may be about content or sender."""
+    assert classify_refusal(*read_smtp(text)) == expected
