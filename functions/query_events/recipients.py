@@ -8,14 +8,14 @@ messages of a stretch are looked up, and those that began in it are the page, wh
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 from psycopg2.extensions import cursor as DatabaseCursor
 
-from common.clock import format_instant
-from common.events import CLICKED, DELIVERED, Json
+from common.clock import format_instant, now
+from common.events import Json
 from common.json_text import encode_json
 from query_events.lookup_schemas import RECIPIENT
 from query_events.masking import mask_result
@@ -33,13 +33,12 @@ from query_events.own_parameters import (
 from query_events.pages import decode_event_key, encode_event_key
 from query_events.routing import READ_EVENTS, READ_PII, Input, Request, Route
 from query_events.sizes import fit
-from query_events.standings import LASTING, Standing, Tally, find_standing, tally
-from query_events.states import Fact, describe_bounce, get_position, is_opened, is_type
+from query_events.standings import Standing, Tally, find_standing, tally
+from query_events.states import Fact, describe_bounce, get_position
 from query_events.timelines import (
     OF_RECIPIENT,
     Message,
     Position,
-    read_all_kinds,
     read_kinds,
     read_lone_events,
     read_messages,
@@ -58,22 +57,26 @@ PARAMETERS = (
 )
 FEW = 2_000  # events of one recipient that are read at once
 STRETCH, STRETCH_LEAST = 8, 100  # events that are walked, where there are more: for each entry of a page, and besides
+AGES = (timedelta(days=31), timedelta(days=124), timedelta(days=496))  # that a walk goes back before it takes all
 ROUNDS = 5  # stretches that are walked at most for one page
 LEAST_KEY = -(2**63)
 
 FACTS = "SELECT occurred_at, event_key, kind_key, reason, message_id FROM events WHERE recipient = %(recipient)s"
 SOME_FACTS = f"{FACTS} LIMIT %(limit)s"
-WALK = f"""{FACTS} AND occurred_at >= %(from)s AND occurred_at <= %(time)s
+# Without this Postgres may walk everybody's events back in time and look for the recipient's among them, which takes
+# long where hers are old. So it finds hers by their index, and sorts them.
+BY_RECIPIENT = "".join(
+    f"SET LOCAL {setting}; "
+    for setting in ("enable_indexscan = off", "enable_indexonlyscan = off", "max_parallel_workers_per_gather = 0")
+)
+WALK = f"""{BY_RECIPIENT}{FACTS} AND occurred_at >= %(from)s AND occurred_at <= %(time)s
 AND (occurred_at, event_key) < (%(time)s, %(key)s) AND (message_id IS NULL OR message_id <> ALL (%(known)s))
 ORDER BY occurred_at DESC, event_key DESC LIMIT %(limit)s"""
-LAST = f"{FACTS} AND kind_key = ANY(%(kinds)s) ORDER BY occurred_at DESC, event_key DESC LIMIT 1"
-# The last event of each kind, and how many there are.
+# What the standing depends on, in one pass over the recipient's own events; then the events themselves.
 TALLY = """
-SELECT DISTINCT ON (kind_key) occurred_at, event_key, kind_key, reason, message_id,
-       count(*) OVER (PARTITION BY kind_key)
-FROM events WHERE recipient = %(recipient)s AND kind_key = ANY(%(kinds)s)
-ORDER BY kind_key, occurred_at DESC, event_key DESC
+SELECT kind_key, count(*), max(occurred_at) FROM events WHERE recipient = %(recipient)s GROUP BY kind_key
 """
+LATEST = f"""{FACTS} AND occurred_at = ANY(%(times)s) AND (kind_key, occurred_at) IN %(latest)s ORDER BY event_key"""
 
 
 class Stretch(NamedTuple):
@@ -152,8 +155,15 @@ def walk(
 ) -> Stretch:
     """The newest events before a position, without those of messages that are known already."""
     limit = size * STRETCH + STRETCH_LEAST
-    values = {"recipient": address, "from": earliest, "time": before[0], "key": before[1], "limit": limit}
-    facts = read_facts(database, WALK, {**values, "known": list(known)})
+    values = {"recipient": address, "known": list(known)}
+    facts: list[Fact] = []
+    newest = min(before[0], now())
+    for since in (*(max(newest - age, earliest) for age in AGES), earliest):
+        place = {"from": since, "time": before[0], "key": before[1], "limit": limit - len(facts)}
+        facts += read_facts(database, WALK, {**values, **place})
+        before = (since, LEAST_KEY)
+        if len(facts) == limit or since == earliest:
+            break
     return Stretch(facts, more=len(facts) == limit)
 
 
@@ -166,15 +176,16 @@ def read_facts(database: DatabaseCursor, query: str, values: Mapping[str, object
 
 
 def read_tallies(database: DatabaseCursor, address: str) -> list[Tally]:
-    """All that the standing of an address with many events depends on, found by the kinds of events that tell it."""
-    kinds = read_all_kinds(database)
-    lasting = [key for key, kind in kinds.items() if kind.event_type in LASTING]
-    database.execute(TALLY, {"recipient": address, "kinds": lasting})
-    tallies = [Tally(Fact(row[0], row[1], kinds[row[2]], row[3], row[4]), row[5]) for row in database.fetchall()]
-    for wanted in (is_type(DELIVERED), is_opened, is_type(CLICKED)):
-        keys = [key for key, kind in kinds.items() if wanted(kind)]
-        tallies += [Tally(fact, 1) for fact in read_facts(database, LAST, {"recipient": address, "kinds": keys})]
-    return tallies
+    """As `tally`, of all events of an address that has many."""
+    database.execute(BY_RECIPIENT + TALLY, {"recipient": address})
+    rows = database.fetchall()
+    numbers = {kind_key: number for kind_key, number, _ in rows}
+    latest = tuple((kind_key, time) for kind_key, _, time in rows)
+    database.execute(LATEST, {"recipient": address, "latest": latest, "times": [time for _, time in latest]})
+    found = database.fetchall()
+    kinds = read_kinds(database, set(numbers))
+    facts = {row[2]: Fact(row[0], row[1], kinds[row[2]], row[3], row[4]) for row in found}
+    return [Tally(fact, numbers[kind_key]) for kind_key, fact in facts.items()]
 
 
 def choose(stretch: Stretch, size: int) -> Chosen:

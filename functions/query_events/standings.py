@@ -6,9 +6,6 @@ from typing import NamedTuple
 from common.events import BOUNCED, CLICKED, COMPLAINED, DELIVERED, HARD, SUBSCRIBED, UNSUBSCRIBED, Kind
 from query_events.states import Fact, find_latest, get_position, is_opened, is_type
 
-# These decide about the address for good; the other events tell when something happened last.
-LASTING = frozenset({BOUNCED, COMPLAINED, UNSUBSCRIBED, SUBSCRIBED})
-
 
 class Tally(NamedTuple):
     """The events of one kind."""

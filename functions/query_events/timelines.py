@@ -30,8 +30,6 @@ SHARED = ("campaign", "template", "subject")
 
 Position = tuple[datetime, int]  # an event's time and key
 
-ALL_KINDS = f"SELECT kind_key, {', '.join(Kind._fields)} FROM kinds"  # noqa: S608 - names of ours
-
 an: Any = analytics  # pypika's functions have no types
 
 _reader = EventReader()
@@ -49,12 +47,6 @@ class Message(NamedTuple):
 def read_kinds(database: DatabaseCursor, keys: set[int]) -> Mapping[int, Kind]:
     """The kinds of these keys."""
     return _kinds.read(database, keys)
-
-
-def read_all_kinds(database: DatabaseCursor) -> dict[int, Kind]:
-    """Every kind by its key; there are some hundred at most."""
-    database.execute(ALL_KINDS)
-    return {key: Kind._make(row) for key, *row in database.fetchall()}
 
 
 def _over(function: Any, *columns: Term, order: Order | None) -> Any:

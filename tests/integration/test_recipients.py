@@ -7,10 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as DatabaseCursor
 
 from common.clock import format_instant
 from common.errors import ApiError
+from local.postgres import SUPERUSER
 from query_events import recipients, sizes
+from query_events.own_parameters import BEGINNING, END
 from query_events.recipients import ROUTES
 from tests.integration.conftest import NOW, TABLES, Connect
 from tests.integration.lookups import BLIND, Load, ask, make_loader, tell, walk
@@ -202,6 +205,46 @@ def test_late_events_do_not_fill_pages(query: Connection, load: Load, monkeypatc
     pages = walk(query, ROUTE, ADA, per_page="1")
     assert [list_messages([page]) for page in pages][:2] == [["new"], ["old"]]
     assert pages[0]["results"]["messages"][0]["event_count"] == 81
+
+
+OTHERS = """
+INSERT INTO events (occurred_at, event_key, kind_key, mailing_key, receiver_key, batch_id, recipient, detail)
+SELECT timestamptz '2026-11-01' + n * interval '80 seconds', -n, 1, 1, 1, 1, 'r' || n % 5000 || '@example.com', ''
+FROM generate_series(1, 20000) n
+"""
+
+
+def test_walk_reads_no_others_events(
+    connect: Connect, query: Connection, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An address with many events, all of them old and none a click, costs no more for others' mail since then."""
+    monkeypatch.setattr(recipients, "FEW", 99)
+    load(*(tell(number, f"m{number // 2}", "open", 1_700_000 - number) for number in range(2, 4002)))
+    with connect(SUPERUSER) as connection, connection.cursor() as cursor:
+        cursor.execute(OTHERS)
+        cursor.execute("ANALYZE events")
+    read: list[float] = []
+
+    def explain(database: DatabaseCursor, statement: str, values: dict[str, object]) -> None:
+        """Adds up what a statement reads of events."""
+        before, _, select = statement.rpartition("; ")
+        database.execute(f"{before}; EXPLAIN (ANALYZE, FORMAT JSON) {select}", values)
+        nodes = list_nodes(database.fetchall()[0][0][0]["Plan"])
+        scans = [node for node in nodes if node.get("Relation Name", "").startswith("events")]
+        read.extend(node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in scans)
+
+    answer = ask(query, ROUTE, ADA, per_page="1")
+    assert answer["results"]["messages"][0]["message_id"] == "m2000"
+    values = {"recipient": ADA, "from": BEGINNING, "time": END, "key": 0, "known": [], "limit": 108}
+    with query.cursor() as cursor:
+        explain(cursor, recipients.WALK, values)
+        explain(cursor, recipients.BY_RECIPIENT + recipients.TALLY, values)
+    assert sum(read) == 8000
+
+
+def list_nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """A plan's nodes."""
+    return [plan, *(node for part in plan.get("Plans", []) for node in list_nodes(part))]
 
 
 def test_pages_are_stable_while_events_arrive(query: Connection, load: Load) -> None:
