@@ -192,7 +192,7 @@ def make_key(item: dict[str, Any]) -> tuple[datetime, int]:
 def test_retries_are_the_same_event() -> None:
     """By its id; where it has none, by what it says, in any order of names. Another click is another event."""
     click = ITEM | {"metric": "clicked", "data": {"delivery_id": "a", "href": "https://example.com/1"}}
-    assert make_key(click) == make_key(dict(reversed(click.items())))
+    assert make_key(click) == make_key(dict(reversed(click.items()))) == make_key(click | {"object_id": "b"})
     assert make_key(click) != make_key(click | {"event_id": "01KAHZ8G7M4Q2XN9T5B3C00002"})
     bare = {name: value for name, value in click.items() if name != "event_id"}
     assert make_key(bare) == make_key(dict(reversed(bare.items())))
