@@ -113,7 +113,7 @@ def _read(item: Json, batch_id: str) -> Columns | list[Columns]:
     part = data.get(PARTS.get(word, ""))
     reason = _read_reason(part)
     recipients = _list_recipients(data)
-    if word == "email.bounced" and len(recipients) > 1:
+    if len(recipients) > 1:
         recipients = _find_named(recipients, reason) or recipients
     several = len(recipients) > 1
     kind = find_kind(
@@ -153,14 +153,16 @@ def _text(value: Any) -> str:
 
 
 def _list_recipients(data: Json) -> list[str]:
-    """The addresses of the mail, or of the contact, each once."""
-    given = data.get("to") or data.get("email")
-    found = map(read_address, given if type(given) is list else [given])
+    """The addresses of the mail, copies too, or of the contact, each once."""
+    found = []
+    for name in ("to", "cc", "bcc", "email"):
+        given = data.get(name)
+        found += map(read_address, given if type(given) is list else [given])
     return list(dict.fromkeys(address for address in found if address))
 
 
 def _find_named(recipients: list[str], reason: Any) -> list[str]:
-    """The recipients that the text of a bounce names."""
+    """The recipients that the receiving server's words name."""
     words = set(_ADDRESS.findall(_text(reason).lower()))
     return [address for address in recipients if address in words]
 
