@@ -154,7 +154,7 @@ def _text(value: Any) -> str:
 
 def _list_recipients(data: Json) -> list[str]:
     """The addresses of the mail, copies too, or of the contact, each once."""
-    found = []
+    found: list[str | None] = []
     for name in ("to", "cc", "bcc", "email"):
         given = data.get(name)
         found += map(read_address, given if type(given) is list else [given])
