@@ -199,6 +199,7 @@ OURS = {
     "event_type": "The type in Mailwake's words, the same for every provider",
     "bounce_kind": "Of a bounce: hard, soft, block, admin or undetermined",
     "machine_open": "Whether a program opened it, not a person",
+    "shortened": "True where the event is too large for an answer, and lacks what is large",
 }
 
 

@@ -14,10 +14,10 @@ from query_events.parameters import Dialect
 from query_events.routing import READ_EVENTS, READ_PII, Caller, Request, Route
 from query_events.search import Page, complete_range, search_events
 from query_events.search_inputs import list_search_inputs
+from query_events.sizes import LARGEST_RESULTS, measure_text, shorten_event
 from query_events.sparkpost_format import represent
 
 PATH = "/api/v1/events/message"
-LARGEST_RESULTS = 5_500_000  # bytes within a Lambda's answer, of which there may be 6 MB
 
 
 def answer_search(request: Request) -> bytes:
@@ -45,11 +45,14 @@ def encode_results(page: Page, show: Callable[[Event], Json], caller: Caller) ->
     for event, key in zip(page.events, page.keys, strict=True):
         result = show(event)
         result["event_key"] = encode_event_key(*key)
-        text = encode_json(mask_result(result) if masked else result)
-        # The answer is JSON within JSON: quotes and backslashes are escaped once more.
-        size += len(text) + 1 + text.count(b'"') + text.count(b"\\")
-        if results and size > LARGEST_RESULTS:
-            break
+        if masked:
+            result = mask_result(result)
+        text = encode_json(result)
+        size += measure_text(text)
+        if size > LARGEST_RESULTS:
+            if results:
+                break
+            text = encode_json(shorten_event(result))
         results.append(text)
     return results
 

@@ -11,9 +11,10 @@ from query_events.masking import check_filters
 from query_events.pages import Cursor, decode_cursor, encode_cursor
 from query_events.parameters import DEFAULT_PAGE, Dialect
 from query_events.routing import READ_EVENTS, Request, Route
-from query_events.search import complete_range, search_events
+from query_events.search import Page, complete_range, search_events
 from query_events.search_inputs import list_search_inputs
 from query_events.sparkpost_format import represent_v1
+from query_events.values import refuse
 
 PATH = "/api/v1/message-events"
 
@@ -22,7 +23,7 @@ def answer_search(request: Request) -> bytes:
     """The JSON of one page: `{"results", "total_count", "links"}`. Raises `ApiError`.
 
     A page may be asked for by its number. The link to the next one also holds a cursor: who follows it finds each event
-    once, while others arrive and even where an answer can't hold a whole page.
+    once, while others arrive and even where an answer can't hold a whole page. A number behind such a page is refused.
     """
     given = request.given
     values = read_parameters(given, Dialect.V1)
@@ -31,10 +32,29 @@ def answer_search(request: Request) -> bytes:
     number = cast("int", values.get("page", 1))
     size = cast("int", values.get("per_page", DEFAULT_PAGE))
     cursor = decode_cursor(given.get("cursor", "").strip())
-    page = search_events(request.connect(), values, cursor, offset=0 if cursor else (number - 1) * size)
+    if cursor is None and number > 1:
+        page = find_numbered(request, values, number, size)
+    else:
+        page = search_events(request.connect(), values, cursor)
     results = encode_results(page, represent_v1, request.caller)
     links = build_links({**given, **fix_range(values)}, number, -(-page.total // size), find_end(page, len(results)))
     return join_page(results, page.total, links)
+
+
+def find_numbered(request: Request, values: Mapping[str, object], number: int, size: int) -> Page:
+    """The page of that number, from 2 on, without a cursor. Raises `ApiError` where the one before it ended early.
+
+    Who walks by numbers would miss the rest of that one and not know; each page vouches for the one before it.
+    """
+    before = search_events(request.connect(), values, None, offset=(number - 2) * size)
+    shown = len(encode_results(before, represent_v1, request.caller))
+    if shown < len(before.events):
+        problem = f"can't be {number}: an answer holds {shown} events of page {number - 1}; ask for fewer by per_page"
+        raise refuse("page", f"{problem}, or follow the links")
+    end = find_end(before, shown)
+    if end is None:
+        return Page([], [], before.total, more=False)
+    return search_events(request.connect(), values, end)
 
 
 def build_links(given: Mapping[str, str], number: int, pages: int, end: Cursor | None) -> list[dict[str, str]]:

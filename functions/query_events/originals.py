@@ -17,6 +17,7 @@ from query_events.own_parameters import read_own
 from query_events.pages import decode_event_key
 from query_events.routing import READ_EVENTS, READ_PII, Input, Request, Route
 from query_events.rows import PAGE_COLUMNS, EventReader, select_whole_events
+from query_events.sizes import LARGEST_RESULTS, measure, shorten, shorten_event
 from query_events.timelines import show_event
 
 PATH: Final = "/api/v1/events/{event_key}"
@@ -43,7 +44,7 @@ _reader = EventReader()
 def answer_event(request: Request) -> bytes:
     """The JSON of `{"results": {"event_key", "event", "normalised", "original", "withheld", "batch"}}`.
 
-    Raises `ApiError`. `original` is null for who may not see addresses, and `withheld` says so.
+    Raises `ApiError`. `original` is null for who may not see addresses, or where it is too large; `withheld` says so.
     """
     event_key = request.path_values["event_key"].strip()
     read_own(request.given, ())
@@ -63,6 +64,9 @@ def answer_event(request: Request) -> bytes:
     if not request.caller.may(READ_PII):
         results = mask_result(results)
         original, withheld = None, f"original needs the scope {READ_PII}"
+    if measure(results) + measure(original) > LARGEST_RESULTS:
+        results = {"event": shorten_event(results["event"]), "normalised": shorten(results["normalised"])}
+        original, withheld = None, withheld or "original is larger than an answer may be; it is in the batch's object"
     batch = dict(zip(BATCH, row[-len(BATCH) :], strict=True))
     results |= {"event_key": event_key, "original": original, "withheld": withheld, "batch": show_batch(batch)}
     return encode_json({"results": results})

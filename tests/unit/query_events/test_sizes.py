@@ -3,7 +3,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_events.sizes import fit, measure
+from query_events.sizes import fit, measure, shorten_event
 
 entries = st.lists(
     st.fixed_dictionaries(
@@ -24,12 +24,23 @@ def test_first_entries_that_fit(given_: list[dict[str, Any]], room: int) -> None
     if kept != given_[: len(kept)]:
         (cut,) = kept
         assert cut["id"] == given_[0]["id"]
-        assert given_[0]["events"][len(given_[0]["events"]) - len(cut["events"]) :] == cut["events"]
+        whole = given_[0]["events"][len(given_[0]["events"]) - len(cut["events"]) :]
+        assert cut["events"] in (whole, [{"shortened": True}])
 
 
 def test_quotes_count_twice() -> None:
     """An entry takes what it takes within another JSON text."""
     assert measure({"a": '"'}) == len('{"a":"\\""}') + 1 + 6
+
+
+def test_too_large_event_is_shortened() -> None:
+    """Of an event that has no room even alone there remains what we know of, without what is large; it says so."""
+    event = {"type": "click", "event_key": "k", "subject": "s" * 20_000, "rcpt_meta": {"a": "b" * 20_000}, "their": 1}
+    short = {"type": "click", "event_key": "k", "subject": "s" * 10_000, "rcpt_meta": None, "shortened": True}
+    assert shorten_event(event) == short
+    assert fit([event, {"type": "open"}], 30_000) == [short]
+    older = {"type": "open"}
+    assert fit([{"id": 1, "events": [older, event]}], 30_000) == [{"id": 1, "events": [older, short]}]
 
 
 def test_too_large_entry_without_events_is_kept() -> None:
