@@ -129,8 +129,10 @@ def _list_urls(request: WebhookRequest) -> list[str]:
     if scheme.lower() != "basic":
         return [request.url]
     try:
-        user, _, password = base64.b64decode(encoded.strip()).decode().partition(":")
+        user, separator, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
     except ValueError:
+        return [request.url]
+    if not separator:
         return [request.url]
     rest = request.url.removeprefix("https://")
     escaped = f"{quote(user, safe='')}:{quote(password, safe='')}"
