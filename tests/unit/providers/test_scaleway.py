@@ -195,7 +195,7 @@ def test_several_recipients_become_an_event_each() -> None:
 @pytest.mark.parametrize(
     ("code", "text", "bounce_kind", "reject_reason"),
     [
-        (451, "4.7.1 Greylisted", "soft", "timed_out"),
+        (451, "Greylisted", "soft", "timed_out"),
         (0, "4.4.1 No answer from host", "soft", "timed_out"),
         (550, "5.1.1 No such user", "hard", "invalid"),
         (550, "5.7.1 Listed", "block", "blocked"),
