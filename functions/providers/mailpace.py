@@ -123,4 +123,5 @@ def _split_addresses(text: str) -> tuple[str, ...]:
     found = [address for _, address in getaddresses([text])]
     if not all(found):  # not by the grammar
         found = text.split(",")
-    return tuple(filter(None, map(read_address, found)))
+    addresses = [address for address in map(read_address, found) if address]
+    return tuple(address for address in addresses if "@" in address) or tuple(addresses)

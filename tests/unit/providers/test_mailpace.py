@@ -118,6 +118,9 @@ def test_no_answer_disables_the_webhook_in_vain() -> None:
         ('"Lovelace, Ada" <ada@example.com>, grace@example.org', ["ada@example.com", "grace@example.org"]),
         ("ada@example.com, Ada@example.com", ["ada@example.com"]),
         ("ada@example.com, <", ["ada@example.com"]),
+        ("Lovelace, Ada <ada@example.com>, grace@example.org", ["ada@example.com", "grace@example.org"]),
+        ("ada@example.com, b@x@example.org", ["ada@example.com", "b@x@example.org"]),
+        ("one, another", ["one", "another"]),
         (["ada@example.com", "grace@example.org", 7], ["ada@example.com", "grace@example.org"]),
         ("", []),
         (",", []),
@@ -177,7 +180,8 @@ def test_wrong_types_and_unknown_words() -> None:
         ({"event": "email.queued"}, "has no object payload"),
         ({"event": "email.queued", "payload": [PAYLOAD]}, "has no object payload"),
         ({"event": "email.queued", "payload": PAYLOAD | {"updated_at": None}}, "timestamp is neither"),
-        ({"from": "ada@example.com", "raw": "Received: …", "headers": []}, "a mail that MailPace received"),
+        ({"from": "ada@example.com", "raw": "Received: …"}, "a mail that MailPace received"),
+        ({"from": "ada@example.com", "headers": []}, "a mail that MailPace received"),
     ],
 )
 def test_wrong_shapes_are_set_aside(body: object, problem: str) -> None:
