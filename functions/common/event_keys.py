@@ -1,4 +1,4 @@
-"""What makes it the same event again, in 64 bits: together with the time it is unique.
+"""What makes it the same event again, in 64 bits (63 of a hash): together with the time it is unique.
 
 Where the provider's event id is a number (SparkPost), the key is that number, mixed with the provider's name so that
 two providers' numbers don't meet; it need not be stored a second time. Any other id is hashed.
@@ -6,6 +6,8 @@ two providers' numbers don't meet; it need not be stored a second time. Any othe
 
 import hashlib
 from functools import cache
+
+LARGEST = 2**63 - 1  # of a bigint
 
 
 def hash_key(content: bytes) -> int:
@@ -22,24 +24,21 @@ def is_numeric(event_id: str) -> bool:
     """Whether an id is a number as `str` writes it, that fits into a bigint."""
     if not (event_id.isascii() and event_id.isdigit()) or event_id[0] == "0":
         return False
-    return len(event_id) < 19 or (len(event_id) == 19 and int(event_id) < 2**63)
+    return len(event_id) < 19 or (len(event_id) == 19 and int(event_id) <= LARGEST)
 
 
 def make_event_key(provider: str, event_id: str) -> int:
     """The key of an event from its provider and the provider's id."""
+    salt = _salt(provider)
     if is_numeric(event_id):
-        return int(event_id) ^ _salt(provider)
-    return hash_key(f"{provider}\0{event_id}".encode("utf-8", "surrogatepass"))
+        return int(event_id) ^ salt
+    # Without the salt it is no negative number either: so a shown number belongs to one key.
+    return ((hash_key(f"{provider}\0{event_id}".encode("utf-8", "surrogatepass")) ^ salt) & LARGEST) ^ salt
 
 
 def read_event_id(provider: str, event_key: int) -> str:
-    """The numeric id that a key was made from; for the key of another id, a number that stands for it."""
-    return str((event_key ^ _salt(provider)) & (2**63 - 1))
+    """The numeric id that a key was made from; for the key of another id, a number that stands for it.
 
-
-def find_event_keys(provider: str, event_id: str) -> set[int]:
-    """The keys that an event may have whose id is this, or is shown as this number by `read_event_id`."""
-    keys = {make_event_key(provider, event_id)}
-    if is_numeric(event_id):
-        keys.add((int(event_id) - 2**63) ^ _salt(provider))
-    return keys
+    The key of this number is the same key.
+    """
+    return str(event_key ^ _salt(provider))

@@ -5,11 +5,13 @@ looked up for each event (search.py).
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from pypika import Case, CustomFunction, Table
 from pypika import Parameter as Bound
+from pypika import PostgreSQLQuery as Query
 from pypika.enums import Comparator
+from pypika.functions import Cast
 from pypika.terms import BasicCriterion, Criterion, Term, ValueWrapper
 
 from query_events.keywords import WORDS
@@ -26,6 +28,7 @@ clients = Table("clients")
 any_of = CustomFunction("ANY", ["array"])
 all_of = CustomFunction("ALL", ["array"])
 array_of = CustomFunction("ARRAY", ["query"])
+unnest = CustomFunction("unnest", ["array"])
 coalesce = CustomFunction("COALESCE", ["value", "default"])
 # Functions of the database: sql/migrations.
 fold = CustomFunction("fold", ["value"])
@@ -106,6 +109,23 @@ def filter_tags() -> Filter:
         lambda name: compare(mailings.tags, Operator.OVERLAPS, bind(name)),
         lambda name: begins_one(mailings.tags, bind(name)) == ValueWrapper(True),  # noqa: FBT003 (SQL's true)
     )
+
+
+def filter_event_ids() -> Filter:
+    """One of the keys that belong to a provider that has sent any; `name_providers` and `name_keys` are bound."""
+
+    def holds(name: str) -> Criterion:
+        providers, keys = (
+            cast("Term", Cast(bind(f"{name}_{part}"), f"{of}[]"))  # type: ignore[no-untyped-call]
+            for part, of in (("providers", "text"), ("keys", "bigint"))
+        )
+        given = Query.select(unnest(providers).as_("provider"), unnest(keys).as_("event_key")).as_("given")
+        known = Query.from_(kinds).select(kinds.provider)
+        return events.event_key == any_of(
+            array_of(Query.from_(given).select(given.event_key).where(given.provider.isin(known)))
+        )
+
+    return Filter(events, holds)
 
 
 def filter_metadata() -> Filter:

@@ -16,6 +16,7 @@ from query_events.conditions import (
     coalesce,
     events,
     filter_bounce_classes,
+    filter_event_ids,
     filter_folded,
     filter_metadata,
     filter_plain,
@@ -93,7 +94,7 @@ TABLE: Final = (
     Parameter("delimiter", forms.PLAIN, None, "what separates the values of every list"),
     # SparkPost's filters.
     Parameter("events", forms.TEXTS, filter_types(), "types of event, in SparkPost's words or the provider's"),
-    Parameter("event_ids", forms.EVENT_IDS, filter_plain(events, events.event_key), "ids of events"),
+    Parameter("event_ids", forms.EVENT_IDS, filter_event_ids(), "ids of events"),
     Parameter("recipients", forms.ADDRESSES, filter_text(events, "recipient"), "addresses, in any case"),
     Parameter(
         "from_addresses",

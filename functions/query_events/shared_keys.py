@@ -34,6 +34,7 @@ from query_events.conditions import (
     mailings,
     receivers,
     senders,
+    unnest,
 )
 from query_events.given import Asked
 from query_events.parameters import PARAMETERS
@@ -43,7 +44,6 @@ SOME: Final = 2_000
 MOST: Final = 20_000
 
 Shape = tuple[str, bool, bool]  # of a filter: its row's name, negated, prefix; its value is bound under its number
-unnest = CustomFunction("unnest", ["array"])
 # The value itself, which no index serves; `+ 0` would also say that it is not null, as clients' partial index asks.
 hide = CustomFunction("GREATEST", ["value"])
 

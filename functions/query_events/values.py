@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from common.errors import ApiError
-from common.event_keys import find_event_keys
+from common.event_keys import make_event_key
 from common.events import Json
-from providers import list_providers
+from providers import list_mappings, list_providers
 from providers._fields import LONGEST_INDEXED
 from query_events.keywords import build_keywords, escape_pattern, fold
 
@@ -21,7 +21,7 @@ LAST_PAGE: Final = 1_000_000
 LONGEST_LIST: Final = 1_000
 LONGEST_NUMBER: Final = 9  # digits
 SHOWN: Final = 40  # characters of a value in an error
-PROVIDERS: Final = tuple(list_providers())
+PROVIDERS: Final = (*list_providers(), *list_mappings())
 
 # A `+00:00` that was not encoded arrives with a space.
 _UNENCODED_OFFSET = re.compile(r"(:\d\d(?:\.\d+)?) (\d\d:?\d\d)$")
@@ -40,6 +40,20 @@ class Form(NamedTuple):
     read: Callable[[str, str, Reading], object]
     schema: Json  # JSON Schema of one value
     is_list: bool = False
+
+
+class Entry(NamedTuple):
+    """Texts that a key of the metadata may have."""
+
+    values: list[str]
+    key: str = ""
+
+
+class EventKeys(NamedTuple):
+    """Keys that an event may have, each with its provider."""
+
+    providers: list[str]
+    keys: list[int]
 
 
 def refuse(name: str, problem: str) -> ApiError:
@@ -115,10 +129,14 @@ def read_numbers(name: str, text: str, reading: Reading) -> list[int]:
     return [int(value) for value in values]
 
 
-def read_event_keys(name: str, text: str, reading: Reading) -> list[int]:
+def read_event_keys(name: str, text: str, reading: Reading) -> EventKeys:
     """The keys of events with these ids, whoever the provider."""
-    values = read_list(name, text, reading)
-    return [key for value in values for provider in PROVIDERS for key in find_event_keys(provider, value)]
+    pairs = [
+        (provider, make_event_key(provider, value))
+        for value in read_list(name, text, reading)
+        for provider in PROVIDERS
+    ]
+    return EventKeys([provider for provider, _ in pairs], [key for _, key in pairs])
 
 
 def read_wildcard(_name: str, text: str, _reading: Reading) -> list[str]:
@@ -129,13 +147,6 @@ def read_wildcard(_name: str, text: str, _reading: Reading) -> list[str]:
 def read_beginnings(name: str, text: str, reading: Reading) -> list[str]:
     """LIKE patterns of what begins like one of a list's texts, in any case."""
     return [escape_pattern(value) + "%" for value in read_folded(name, text, reading)]
-
-
-class Entry(NamedTuple):
-    """Texts that a key of the metadata may have."""
-
-    values: list[str]
-    key: str = ""
 
 
 TEXT: Final[Json] = {"type": "string"}
