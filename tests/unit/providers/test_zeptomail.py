@@ -149,6 +149,9 @@ def test_keys() -> None:
         read("email_open", make_message(DETAIL) | {"request_id": "r.2"})[0],
     ]
     assert len({first["event_id"], *(values["event_id"] for values in others)}) == 5
+    bare = {"email_info": MAIL | {"processed_time": "2026-11-21T15:00:00+05:30"}}
+    later = {"email_info": MAIL | {"processed_time": "2026-11-21T15:00:01+05:30"}}
+    assert read("delivered", bare)[0]["event_id"] != read("delivered", later)[0]["event_id"]
 
 
 def test_recipients() -> None:
@@ -160,6 +163,8 @@ def test_recipients() -> None:
     assert {values["event_id"] for values in events} == {values["event_id"] for values in turned}
     (bounce,) = read("hardbounce", make_message(DETAIL | {"bounced_recipient": "grace@example.org"}, to=to))
     assert bounce["recipient"] == "grace@example.org"
+    (complaint,) = read("feedback_loop", make_message(DETAIL | {"recipient": {"address": "alan@example.net"}}, to=to))
+    assert complaint["recipient"] == "alan@example.net"
 
 
 @pytest.mark.parametrize(
