@@ -2,13 +2,14 @@
 
 msgspec reads and writes twice as fast as the standard library and keeps whole numbers of any size, but refuses what
 RFC 8259 allows and ESPs send: halves of surrogate pairs, numbers beyond a double. Those go to the standard library.
+A number that Python can't hold as one (1e999, NaN, 5000 digits) becomes its text: an infinity could not be written
+again, and one such number must not harm all else of a body.
 It is imported at first use: the listener imports the providers and never reads JSON.
 """
 
 import json
-from typing import Any
-
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+import math
+from typing import Any, Literal
 
 
 def decode_json(text: bytes) -> Any:
@@ -18,14 +19,26 @@ def decode_json(text: bytes) -> Any:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return json.loads(text)
+        return json.loads(text, parse_float=_read_float, parse_int=_read_int, parse_constant=str)
 
 
-def encode_json(value: object) -> bytes:
+def _read_float(text: str) -> float | str:
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+def _read_int(text: str) -> int | str:
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+def encode_json(value: object, *, order: Literal["sorted"] | None = None) -> bytes:
     """The shortest JSON of a value that came from JSON: UTF-8, or ASCII where UTF-8 can't say it."""
     import msgspec
 
     try:
-        return msgspec.json.encode(value)
+        return msgspec.json.encode(value, order=order)
     except (UnicodeEncodeError, OverflowError):
-        return _encode(value).encode()
+        return json.dumps(value, separators=(",", ":"), sort_keys=order is not None).encode()

@@ -8,16 +8,26 @@ the detail, if the column gives it back exactly as it was; all else of the item 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from email.utils import parseaddr
-from functools import lru_cache
+from functools import lru_cache, partial
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 from common.events import Client, Event, Json, Kind, Mailing, Receiver, Sender, Unparseable
 from common.json_text import decode_json, encode_json
-from providers._fields import LONGEST_INDEXED, NOTES, clean, may_be_unstorable, read_text, split_domain
+from providers._fields import (
+    LONGEST_INDEXED,
+    NOTES,
+    clean,
+    may_be_unstorable,
+    read_text,
+    split_domain,
+)
 
+_Texts = tuple[str | None, ...]
 Path = tuple[str, ...]  # the names that lead to a value through nested objects
 CACHED = 10_000
+ABSENT = object()
+TEXT = frozenset({str})
 
 # Columns whose values are texts, and where in an event they are.
 EVENT_TEXTS = ("recipient", "message_id", "transmission_id", "reason", "url", "ip_address")
@@ -58,8 +68,8 @@ class Columns(NamedTuple):
 FIRST_TEXT = Columns._fields.index("recipient")
 # Where a column is in what begins there.
 PLACES = {name: place for place, name in enumerate(Columns._fields[FIRST_TEXT:])}
-RECIPIENT, METADATA, TAGS = PLACES["recipient"], PLACES["metadata"], PLACES["tags"]
-FIRST_OF_MAILING, FIRST_OF_RECEIVER = PLACES["campaign"], PLACES["routing_domain"]
+# Where those begin that many events share, among all.
+FIRST_SHARED, FIRST_OF_RECEIVER = Columns._fields.index("campaign"), Columns._fields.index("routing_domain")
 
 Read = Callable[[Json], Columns | Iterable[Columns] | None]
 
@@ -68,7 +78,9 @@ def parse_json(body: bytes) -> Any:
     """The body's value. Raises `ValueError` in words for a person."""
     try:
         return decode_json(body)
-    except (ValueError, RecursionError) as failure:
+    except RecursionError:
+        raise ValueError("the body is nested too deeply") from None
+    except ValueError as failure:
         raise ValueError(f"the body is not JSON: {type(failure).__name__}") from None
 
 
@@ -87,31 +99,28 @@ def read_events(
     except ValueError as problem:
         yield Unparseable(None, str(problem), None)
         return
+    steps = _split(tuple(taken.items()))
     for position, item in enumerate(items):
         try:
-            yield from _read_item(item, position, read, taken, careful=careful)
+            if type(item) is not dict:
+                raise ValueError("the event is not an object")  # noqa: TRY301 - told as the others are
+            shown = clean(item) if careful else item
+            note = encode_json({NOTES: {"whole": item}}) if careful and shown != item else None
+            found = read(shown)
+            if found is None:
+                continue
+            if isinstance(found, Columns):
+                event = _make_event(shown, found, position, steps)
+                yield event if note is None else event._replace(detail=note)
+                continue
+            # Several events of one item: each keeps it, so none may take anything out of it for the others.
+            for columns in found:
+                event = _make_event(_copy(shown), columns, position, steps)
+                yield event if note is None else event._replace(detail=note)
         except ValueError as problem:
             yield Unparseable(position, str(problem), item)
         except RecursionError:
             yield Unparseable(position, "nested too deeply", None)
-
-
-def _read_item(item: Any, position: int, read: Read, taken: Mapping[str, Path], *, careful: bool) -> Iterator[Event]:
-    if type(item) is not dict:
-        raise ValueError("the event is not an object")
-    shown = clean(item) if careful else item
-    whole = careful and shown != item
-    found = read(shown)
-    if found is None:
-        return
-    if isinstance(found, Columns):
-        event = make_event(shown, found, position, taken)
-        yield event._replace(detail=encode_json({NOTES: {"whole": item}})) if whole else event
-        return
-    # Several events of one item: each keeps it, so none may take anything out of it for the others.
-    for columns in found:
-        event = make_event(_copy(shown), columns, position, taken)
-        yield event._replace(detail=encode_json({NOTES: {"whole": item}})) if whole else event
 
 
 def _copy(value: Any) -> Any:
@@ -120,54 +129,95 @@ def _copy(value: Any) -> Any:
 
 def make_event(item: Json, columns: Columns, position: int, taken: Mapping[str, Path]) -> Event:
     """The event of an item, out of which what the columns say is taken."""
-    # Most values are texts or absent; a call for each would take longer than decoding the item.
-    values: list[Any] = [
-        value if value is None or (type(value) is str and value) else read_text(value) for value in columns[FIRST_TEXT:]
-    ]
-    values[RECIPIENT] = recipient = read_address(columns.recipient)
-    metadata = columns.metadata if type(columns.metadata) is dict and columns.metadata else None
-    tags = () if columns.tags is None else read_tags(columns.tags)
-    message_id, transmission_id, _, _, reason, url, ip_address, user_agent = values[RECIPIENT + 1 : FIRST_OF_MAILING]
-    if message_id is not None:
-        values[RECIPIENT + 1] = message_id = message_id[:LONGEST_INDEXED]
-    values[METADATA] = metadata
-    values[TAGS] = list(tags) or None
+    return _make_event(item, columns, position, _split(tuple(taken.items())))
+
+
+_Step = tuple[int, str, Path, str]  # a column's place in what begins at FIRST_TEXT, its name, where in an item it is
+
+
+@lru_cache(CACHED)
+def _split(taken: tuple[tuple[str, Path], ...]) -> tuple[_Step, ...]:
+    return tuple([(PLACES[column], column, path[:-1], path[-1]) for column, path in taken])
+
+
+# Half the time of calling the class: this is done for every event, and so is all that follows.
+_new_event = partial(tuple.__new__, Event)
+_make_client = lru_cache(CACHED)(Client)
+_mailings: dict[Any, tuple[_Texts, Mailing]] = {}
+_receivers: dict[Any, tuple[_Texts, Receiver]] = {}
+
+
+def _make_event(item: Json, columns: Columns, position: int, steps: Sequence[_Step]) -> Event:
+    occurred_at, event_id, kind, recipient, message_id, transmission_id = columns[:6]
+    metadata, tags, reason, url, ip_address, user_agent = columns[6:FIRST_SHARED]
+    # Nearly all are texts or absent: a call for each would take longer than decoding the item.
+    recipient = read_address(recipient)
+    message_id = message_id if message_id is None or (type(message_id) is str and message_id) else read_text(message_id)
+    if message_id is not None and len(message_id) > LONGEST_INDEXED:
+        message_id = message_id[:LONGEST_INDEXED]
+    if transmission_id is not None and not (type(transmission_id) is str and transmission_id):
+        transmission_id = read_text(transmission_id)
+    reason = reason if reason is None or (type(reason) is str and reason) else read_text(reason)
+    url = url if url is None or (type(url) is str and url) else read_text(url)
+    ip_address = ip_address if ip_address is None or (type(ip_address) is str and ip_address) else read_text(ip_address)
+    user_agent = user_agent if user_agent is None or (type(user_agent) is str and user_agent) else read_text(user_agent)
+    tags = () if tags is None else read_tags(tags)
+    if type(metadata) is not dict or not metadata:
+        metadata = None
+    domain = split_domain(recipient)
+    try:
+        shared = _mailings.get((tags, columns[FIRST_SHARED:FIRST_OF_RECEIVER]))
+        receiving = _receivers.get((domain, columns[FIRST_OF_RECEIVER:]))
+    except TypeError:  # a value that can't be looked up: a list, an object
+        shared = receiving = None
+    mailing_texts, mailing = shared or _make_mailing(tags, columns[FIRST_SHARED:FIRST_OF_RECEIVER])
+    receiver_texts, receiver = receiving or _make_receiver(domain, columns[FIRST_OF_RECEIVER:])
     if NOTES in item:
         detail = encode_json({NOTES: {"whole": item}})
-    elif absent := _take(item, values, taken):
-        detail = encode_json(item | {NOTES: {"absent": absent}})
     else:
+        listed = list(tags) if tags else None
+        values = (recipient, message_id, transmission_id, metadata, listed, reason, url, ip_address, user_agent)
+        if absent := _take(item, values + mailing_texts + receiver_texts, steps):
+            item[NOTES] = {"absent": absent}
         detail = encode_json(item)
-    return Event(
-        columns.occurred_at,
-        columns.event_id,
-        columns.kind,
-        _make_mailing(tags, *values[FIRST_OF_MAILING:FIRST_OF_RECEIVER]),
-        _make_receiver(split_domain(recipient), *values[FIRST_OF_RECEIVER:]),
-        None if user_agent is None else Client(user_agent),
-        recipient,
-        message_id,
-        transmission_id,
-        None if metadata is None else encode_json(metadata),
-        reason,
-        url,
-        ip_address,
-        position,
-        detail,
+    return _new_event(
+        (
+            occurred_at,
+            event_id,
+            kind,
+            mailing,
+            receiver,
+            None if user_agent is None else _make_client(user_agent),
+            recipient,
+            message_id,
+            transmission_id,
+            None if metadata is None else encode_json(metadata),
+            reason,
+            url,
+            ip_address,
+            position,
+            detail,
+        )
     )
 
 
-@lru_cache(CACHED)
-def _make_mailing(tags: tuple[str, ...], *values: Any) -> Mailing:
-    """A mailing from its values and its sender's; the same one for the same values."""
-    campaign, template, subject, ab_test, ab_test_version, *sender = values
-    return Mailing(campaign, template, subject, ab_test, ab_test_version, tags, Sender(*sender))
+def _make_mailing(tags: tuple[str, ...], values: tuple[Any, ...]) -> tuple[_Texts, Mailing]:
+    """What is said of a mailing and its sender as texts, and the mailing. The next of the same values finds them."""
+    texts: Any = tuple(map(read_text, values))
+    campaign, template, subject, ab_test, ab_test_version, *sender = texts
+    made = texts, Mailing(campaign, template, subject, ab_test, ab_test_version, tags, Sender(*sender))
+    if texts == values and len(_mailings) < CACHED:
+        _mailings[tags, texts] = made
+    return made
 
 
-@lru_cache(CACHED)
-def _make_receiver(*values: str | None) -> Receiver:
-    """A receiver; the same one for the same values."""
-    return Receiver._make(values)
+def _make_receiver(domain: str | None, values: tuple[Any, ...]) -> tuple[_Texts, Receiver]:
+    """The same of a receiver."""
+    texts = tuple(map(read_text, values))
+    made = texts, Receiver(domain, *texts)
+    if texts == values and len(_receivers) < CACHED:
+        _receivers[domain, texts] = made
+    return made
 
 
 def _get_metadata(event: Event) -> Any:
@@ -194,24 +244,21 @@ _GETTERS: dict[str, Callable[[Event], Any]] = {
 }
 
 
-def _take(item: Json, values: Sequence[Any], taken: Mapping[str, Path]) -> list[str]:
+def _take(item: Json, values: Sequence[Any], steps: Sequence[_Step]) -> list[str]:
     """Takes out of the item what the columns give back; the names of those that would give back too much."""
     absent = []
-    for column, path in taken.items():
-        value = values[PLACES[column]]
+    for place, column, parents, name in steps:
+        value = values[place]
         if value is None:
             continue
         parent: Any = item
-        name = path[-1]
-        if len(path) > 1:
-            for step in path[:-1]:
-                parent = parent.get(step) if type(parent) is dict else None
-        if type(parent) is not dict or name not in parent:
-            absent.append(column)
-            continue
-        given = parent[name]
+        for parent_name in parents:
+            parent = parent.get(parent_name) if type(parent) is dict else None
+        given = parent.get(name, ABSENT) if type(parent) is dict else ABSENT
         if given is value or (type(given) is type(value) and given == value):
             del parent[name]
+        elif given is ABSENT:
+            absent.append(column)
     return absent
 
 
@@ -236,18 +283,22 @@ def restore_item(event: Event, taken: Mapping[str, Path]) -> Json:
 
 def read_address(value: object) -> str | None:
     """The bare address of `a@x.com` or `Name <a@x.com>`, lower case; None of what is no text."""
-    return _read_address(value) if type(value) is str and value else None
+    if type(value) is not str:
+        return None
+    address = _parse_address(value) if "<" in value else value
+    return address.strip().lower()[:LONGEST_INDEXED] or None
 
 
 @lru_cache(CACHED)
-def _read_address(text: str) -> str | None:
-    address = parseaddr(text)[1] if "<" in text else text
-    return address.strip().lower()[:LONGEST_INDEXED] or None
+def _parse_address(text: str) -> str:
+    return parseaddr(text)[1]
 
 
 def read_tags(value: object) -> tuple[str, ...]:
     """Tags from a list or a single one; empty ones and those that are no text are left out."""
     if type(value) is list:
+        if TEXT.issuperset(map(type, value)) and "" not in value:
+            return tuple(value)
         return tuple([text for text in map(read_text, value) if text is not None])
     text = read_text(value)
     return () if text is None else (text,)

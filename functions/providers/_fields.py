@@ -5,22 +5,20 @@ What can't be told from the columns is noted in the detail under the reserved na
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from common.events import Json
+from common.json_text import encode_json
 
 NOTES = ""  # no provider has a field of this name; one that has is kept whole
 LONGEST_INDEXED = 600  # characters of a column that a B-tree indexes, in any script; longer ones stay in the detail too
-_TEXT_OR_ABSENT = frozenset({str, type(None)})
+TEXT_OR_ABSENT = frozenset({str, type(None)})
 # What JSON can say and Postgres can't hold: NUL, and halves of surrogate pairs.
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _ESCAPED_UNSTORABLE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")  # whole pairs of surrogates too
-
-dump_canonical_json = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 
 
 def take_texts(fields: Json, names: Sequence[str], detail: Json) -> list[str | None]:
@@ -31,7 +29,7 @@ def take_texts(fields: Json, names: Sequence[str], detail: Json) -> list[str | N
     size = len(detail)
     pop = detail.pop
     values = [pop(name, None) for name in names]
-    regular = _TEXT_OR_ABSENT.issuperset(map(type, values)) and "" not in values
+    regular = TEXT_OR_ABSENT.issuperset(map(type, values)) and "" not in values
     if regular and len(detail) + len(values) - values.count(None) == size:
         return values
     for position, name in enumerate(names):
@@ -58,7 +56,7 @@ def read_epoch(value: object) -> datetime:
                 return datetime.fromtimestamp(float(value) if "." in value else int(value), UTC)
             instant = datetime.fromisoformat(value)
             if instant.tzinfo is not None:
-                return instant.astimezone(UTC)
+                return instant if instant.tzinfo is UTC else instant.astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         pass
     raise ValueError("timestamp is neither seconds since 1970 nor ISO 8601 with a zone")
@@ -71,7 +69,7 @@ def format_epoch(instant: datetime) -> str:
 
 def hash_canonical(item: object) -> str:
     """An id for an event that has none: the same for the same content in whatever order and spacing."""
-    return "hash:" + hashlib.blake2b(dump_canonical_json(item).encode(), digest_size=16).hexdigest()
+    return "hash:" + hashlib.blake2b(encode_json(item, order="sorted"), digest_size=16).hexdigest()
 
 
 def may_be_unstorable(body: bytes) -> bool:
