@@ -1,11 +1,13 @@
 """`python -m admin replay|api-key --stack NAME`: administers a deployed stack with the caller's AWS credentials.
 
 `--bucket`, `--queue-url` and `--table` may be given instead of a stack whose outputs name them.
+`python -m admin check-mapping FILE [--sample BODY]` needs no stack: it tries the mapping of a provider.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -31,6 +33,11 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     table = argparse.ArgumentParser(add_help=False, parents=[where])
     table.add_argument("--table", help="table of API keys (default: the stack's)")
     add_api_key_arguments(keys, table)
+    mapping = commands.add_parser("check-mapping", help="check a provider's mapping, and try it on a body")
+    mapping.add_argument("file", type=Path, metavar="FILE", help="the mapping, <name>.json")
+    mapping.add_argument("--sample", type=Path, metavar="BODY", help="a file with a webhook's body: shows its events")
+    mapping.add_argument("--content-type", default="", help="of the sample, where it is a form (default: as it looks)")
+    mapping.add_argument("--query", default="", help="of the URL that the sample came to, without the question mark")
     return parser.parse_args(arguments)
 
 
@@ -40,9 +47,23 @@ def read_outputs(cloudformation: Any, stack: str) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
 
+def run_check_mapping(options: argparse.Namespace) -> int:
+    """1 where the mapping is wrong, or a part of the sample would be set aside."""
+    from admin.mappings import show_mapping  # with the functions' code
+
+    try:
+        problems = show_mapping(options.file, options.sample, content_type=options.content_type, query=options.query)
+    except (ValueError, OSError) as error:
+        print(f"{error}", file=sys.stderr)
+        return 1
+    return 1 if problems else 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; gives the exit code."""
     options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
+    if options.command == "check-mapping":
+        return run_check_mapping(options)
     session = boto3.session.Session(region_name=options.region)
     make: Any = session.client
     named = {"replay": ("bucket", "queue_url"), "api-key": ("table",)}[options.command]

@@ -11,6 +11,8 @@ and, where the defaults below are not what the provider needs,
 - `SINGLE_USE_BATCH_ID`: whether a batch id stands for one body, so that another body under it is set aside (False);
 - `ANSWERS`: what it is told where the usual status would make it lose events.
 
+A provider can also be described without code, by a mapping in mappings/<name>.json (docs/generic-provider.md).
+
 Only the module that a request names is imported: it is on the way of every webhook. Modules with a leading underscore
 are what providers share.
 """
@@ -25,7 +27,7 @@ from typing import NamedTuple, Protocol, cast
 
 from common.events import Event, Json, Unparseable
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
+NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 
 class WebhookRequest(NamedTuple):
@@ -107,9 +109,14 @@ DEFAULTS: Mapping[str, object] = {
 
 @lru_cache(64)
 def find_provider(name: str) -> Provider | None:
-    """The provider of this name, or None."""
-    if not _NAME.fullmatch(name) or find_spec(f"providers.{name}") is None:
+    """The provider of this name, or None: a module, else a mapping. Raises `ValueError` where the mapping is wrong."""
+    if not NAME.fullmatch(name):
         return None
+    spec = find_spec(f"providers.{name}")
+    if spec is None or spec.origin is None:  # mappings/ is a folder, no module
+        from providers._mapping import find_mapped
+
+        return find_mapped(name)
     module = import_module(f"providers.{name}")
     for attribute, default in DEFAULTS.items():
         module.__dict__.setdefault(attribute, default)
@@ -117,7 +124,14 @@ def find_provider(name: str) -> Provider | None:
 
 
 def list_providers() -> list[str]:
-    """The names of all providers, sorted."""
+    """The names of all providers that are modules, sorted."""
     from pathlib import Path  # tests and start-up of other functions only
 
     return sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py"))
+
+
+def list_mappings() -> list[str]:
+    """The names of all providers that are mappings, sorted."""
+    from pathlib import Path  # as above
+
+    return sorted(path.stem for path in Path(__file__).parent.glob("mappings/*.json"))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from common.errors import ApiError
-from providers import list_providers
+from providers import list_mappings, list_providers
 from query_events.pages import INITIAL
 from query_events.routing import Input
 from query_events.values import TIME, Form, Reading, one_of, read_number, refuse, suggest
@@ -34,7 +34,7 @@ def _read_cursor(_name: str, text: str, _reading: Reading) -> str | None:
 
 FROM = OwnParameter("from", TIME, "the first instant, inclusive")
 TO = OwnParameter("to", TIME, "the last instant, exclusive")
-PROVIDERS = OwnParameter("providers", one_of(list_providers()), "providers, separated by commas")
+PROVIDERS = OwnParameter("providers", one_of([*list_providers(), *list_mappings()]), "providers, separated by commas")
 CURSOR = OwnParameter("cursor", Form(_read_cursor, {"type": "string"}), "`initial`, or what a page's link holds")
 
 

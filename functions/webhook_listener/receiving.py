@@ -41,7 +41,11 @@ class Receiver:
 
     def receive(self, request: WebhookRequest, request_id: str) -> Reply:
         """Stores a webhook's body. Raises `ApiError` with what the sender is told."""
-        provider = find_provider(request.provider)
+        try:
+            provider = find_provider(request.provider)
+        except ValueError as failure:  # the provider's mapping is wrong
+            log.error("not stored: %s", failure)
+            raise ApiError(503, "Service unavailable", "The provider is not set up; send it again.") from None
         if provider is None:
             raise ApiError(404, "Not found", "There is no provider of this name; see the webhook's URL.")
         instant = self.clock()

@@ -92,6 +92,17 @@ def test_migrations_go_with_their_function(built: tuple[str, Path]) -> None:
     assert sorted(path.name for path in (folder / "MigrateDatabase" / "sql" / "migrations").glob("*.sql")) == written
 
 
+def test_mappings_go_with_the_providers(built: tuple[str, Path]) -> None:
+    """Each function that has the providers has the mappings too."""
+    _, folder = built
+    written = sorted(path.name for path in (ROOT / "functions" / "providers" / "mappings").glob("*.json"))
+    assert written
+    with_providers = [name for name in FUNCTIONS if (folder / name / "providers").is_dir()]
+    assert {"WebhookListener", "S3Loader", "QueryEvents"} <= set(with_providers)
+    for name in with_providers:
+        assert sorted(path.name for path in (folder / name / "providers" / "mappings").glob("*.json")) == written
+
+
 def test_certificates_are_where_the_functions_look(built: tuple[str, Path]) -> None:
     """Lambda mounts the layer at /opt, where DATABASE_CA_FILE says."""
     _, folder = built

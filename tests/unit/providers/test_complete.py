@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from providers import find_provider, list_providers
+from providers import find_provider, list_mappings, list_providers
 from tests.unit.providers.payloads import FOLDER, list_payloads
 
 ROOT = Path(__file__).parents[3]
@@ -45,7 +45,7 @@ def test_row_says_what_the_code_does(name: str) -> None:
 
 def test_payloads_belong_to_a_provider() -> None:
     """No folder of payloads is that of a provider that there is none of, and no request names another one."""
-    assert {path.name for path in FOLDER.iterdir() if any(path.glob("*.http"))} <= set(list_providers())
+    assert {path.name for path in FOLDER.iterdir() if any(path.glob("*.http"))} <= {*list_providers(), *list_mappings()}
     assert all(payload.name.startswith(f"{payload.request.provider}/") for payload in list_payloads())
     expectations = {path.with_suffix("") for path in FOLDER.glob("*/*.json") if path.name != "webhook-samples.json"}
     assert {path.with_suffix("") for path in FOLDER.glob("*/*.http")} == expectations

@@ -13,6 +13,7 @@ import sys
 import webhook_listener.app
 from providers import find_provider
 find_provider("sparkpost")
+find_provider("acme_mail")
 print(" ".join({name.partition(".")[0] for name in sys.modules}))
 """
     run = subprocess.run([sys.executable, "-c", code], cwd=FUNCTIONS, capture_output=True, text=True, check=True)
