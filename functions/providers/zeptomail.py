@@ -100,16 +100,14 @@ def restore(event: Event) -> Json:
     return restore_item(event, TAKEN)
 
 
-def _read(item: Json) -> list[Columns]:
+def _read(item: Json) -> Columns | list[Columns]:
     names, messages = _list(item.get("event_name")), _list(item.get("event_message"))
     if not names or len(names) != len(messages):
         raise ValueError("event_name and event_message are not lists with as many entries, one at least")
-    found = [
-        columns
-        for name, message in zip(names, messages, strict=True)
-        for columns in _read_message(name, message, item.get("mailagent_key"))
-    ]
-    return list({columns.event_id: columns for columns in found}.values())
+    found: list[Columns] = []
+    for name, message in zip(names, messages, strict=True):
+        found += _read_message(name, message, item.get("mailagent_key"))
+    return found[0] if len(found) == 1 else list({columns.event_id: columns for columns in found}.values())
 
 
 def _read_message(word: Any, message: Any, agent: Any) -> Iterator[Columns]:
@@ -118,34 +116,42 @@ def _read_message(word: Any, message: Any, agent: Any) -> Iterator[Columns]:
         raise ValueError("a name in event_name is not a text")
     if type(message) is not dict:
         raise ValueError("an entry of event_message is not an object")
-    mail: Any = message.get("email_info")
+    message_id = message.get("request_id")  # what the call that sends gave back
+    mail = _get_object(message, "email_info")
     details = [detail for data in _list(message.get("event_data")) for detail in _list(pick(data, "details"))]
-    for detail in details or [None]:
-        reason = pick(detail, "diagnostic_message") or pick(detail, "reason")
-        reference = pick(mail, "client_reference")
-        event_id = hash_canonical([word, message.get("request_id"), pick(mail, "email_reference"), detail or message])
-        own = pick(detail, "bounced_recipient") or pick(detail, "recipient")
+    for given in details or [None]:
+        detail: Json = given if type(given) is dict else {}
+        get = detail.get
+        reason = get("diagnostic_message") or get("reason")
+        reference = mail.get("client_reference")
+        event_id = hash_canonical([word, message_id, mail.get("email_reference"), given or message])
+        own = get("bounced_recipient") or get("recipient")
         recipients = _list_recipients([own] if own else _list_addresses(mail))
         columns = Columns(
-            read_epoch(pick(detail, "time") or pick(mail, "processed_time")),
+            read_epoch(get("time") or mail.get("processed_time")),
             event_id,
             find_kind(word, reason if type(reason) is str else ""),
             recipients[0] if recipients else None,
-            message_id=message.get("request_id"),  # what the call that sends gave back
+            message_id=message_id,
             metadata={"client_reference": reference} if reference else None,
-            tags=pick(mail, "tag"),
+            tags=mail.get("tag"),
             reason=reason,
-            url=pick(detail, "clicked_link"),
-            ip_address=pick(detail, "ip_address"),
-            user_agent=pick(detail, "user_agent"),
-            subject=pick(mail, "subject"),
-            address=_read_person(pick(mail, "from")),
+            url=get("clicked_link"),
+            ip_address=get("ip_address"),
+            user_agent=get("user_agent"),
+            subject=mail.get("subject"),
+            address=_read_person(mail.get("from")),
             subaccount=agent,
         )
         if len(recipients) < 2:
             yield columns
         else:
             yield from (columns._replace(recipient=to, event_id=f"{event_id}:{to}") for to in recipients)
+
+
+def _get_object(item: Json, name: str) -> Json:
+    value = item.get(name)
+    return value if type(value) is dict else {}
 
 
 def _list(value: Any) -> list[Any]:
@@ -155,19 +161,23 @@ def _list(value: Any) -> list[Any]:
     return [] if value is None else [value]
 
 
-def _list_addresses(mail: Any) -> list[Any]:
+def _list_addresses(mail: Json) -> list[Any]:
     """Whom the mail went to, as ZeptoMail writes addresses."""
-    return [person for field in ("to", "cc", "bcc") for person in _list(pick(mail, field))]
+    persons = _list(mail.get("to"))
+    return persons + _list(mail.get("cc")) + _list(mail.get("bcc")) if "cc" in mail or "bcc" in mail else persons
 
 
 def _list_recipients(persons: list[Any]) -> list[str]:
-    return list(dict.fromkeys(address for address in map(_read_person, persons) if address))
+    return list(dict.fromkeys([address for address in map(_read_person, persons) if address]))
 
 
 def _read_person(value: Any) -> str | None:
     """The address of a text, of `{"address": …, "name": …}`, or of either within `email_address`."""
-    value = pick(value, "email_address") or value
-    return read_address(pick(value, "address") or value)
+    if type(value) is dict:
+        value = value.get("email_address") or value.get("address")
+        if type(value) is dict:
+            value = value.get("address")
+    return read_address(value)
 
 
 @lru_cache(CACHED)
