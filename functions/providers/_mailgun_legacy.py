@@ -49,6 +49,7 @@ FIELDS = frozenset(
     }
 )
 SIGNED = ("token", "signature")  # new with each POST
+OF_A_MAIL = frozenset({"sender", "body-plain", "body-mime", "stripped-text"})  # what a route forwards
 
 
 def parse_form(body: bytes, content_type: str, taken: Mapping[str, Path]) -> Iterator[Event | Unparseable]:
@@ -68,6 +69,8 @@ def _read(item: Json) -> Columns:
     timestamp = item.get("timestamp")
     provider_type = first.get("event")
     if not provider_type:
+        if not OF_A_MAIL.isdisjoint(first):
+            raise ValueError("a mail that came in, not what became of one sent: give Mailgun's routes another URL")
         raise ValueError("the form has no field event")
     delivered = provider_type == "delivered"
     reason = None if delivered else first.get("error") or first.get("description") or first.get("reason")

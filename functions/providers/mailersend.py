@@ -85,6 +85,8 @@ def _read(item: Json) -> Columns | None:
     if item.get("type") == "webhook.test":
         return None
     if type(provider_type) is not str:
+        if str(item.get("type")).startswith("inbound"):
+            raise ValueError("a mail that came in, not what became of one sent: give inbound routes another URL")
         raise ValueError("the event has no data.type")
     event_id = read_text(pick(item, "data", "id"))
     if event_id is None:

@@ -160,7 +160,7 @@ def _read(item: Json) -> Columns | list[Columns]:
         read_text(get("id")) or hash_canonical(data),  # unique within a day, and the time is a part of the key
         find_kind(provider_type, tuple([read_text(word) or "" for word in words]), type(bot) is str and bot != ""),
         recipient=get("recipient"),
-        message_id=headers.get("message-id"),
+        message_id=_strip(headers.get("message-id")),
         metadata=get("user-variables"),
         tags=get("tags"),
         reason=None if provider_type == "delivered" else reason,
@@ -191,6 +191,11 @@ def _read(item: Json) -> Columns | list[Columns]:
 def _find_campaign(campaigns: Any) -> Any:
     first = campaigns[0] if type(campaigns) is list and campaigns else None
     return pick(first, "name") or pick(first, "id")
+
+
+def _strip(message_id: Any) -> Any:
+    """Mostly it comes without its brackets."""
+    return message_id.strip("<>") if type(message_id) is str else message_id
 
 
 def _find_object(value: Any) -> Json:

@@ -41,6 +41,7 @@ from common.events import (
 from providers import Delivery, WebhookRequest
 from providers._events import CACHED, Columns, parse_json, pick, read_events, restore_item
 from providers._fields import hash_canonical, read_epoch, read_text
+from providers._forms import is_form
 from providers._smtp import read_smtp
 from providers._verification import check_recent, decode_base64, read_header, read_seconds
 
@@ -130,9 +131,9 @@ def verify(request: WebhookRequest, secrets: Sequence[str], now: datetime) -> No
     check_ecdsa(given, secrets, time.encode() + request.body)
 
 
-def parse(body: bytes, _delivery: Delivery) -> Iterator[Event | Unparseable]:
+def parse(body: bytes, delivery: Delivery) -> Iterator[Event | Unparseable]:
     """The events of the array; an empty one is usual."""
-    return read_events(lambda: _find_items(body), _read, TAKEN, body=body)
+    return read_events(lambda: _find_items(body, delivery.content_type), _read, TAKEN, body=body)
 
 
 def restore(event: Event) -> Json:
@@ -142,7 +143,9 @@ def restore(event: Event) -> Json:
     return item | arguments
 
 
-def _find_items(body: bytes) -> list[Any]:
+def _find_items(body: bytes, content_type: str) -> list[Any]:
+    if is_form(content_type):
+        raise ValueError("a mail that came in, not what became of one sent: give Inbound Parse another URL")
     items = parse_json(body)
     if type(items) is not list:
         raise ValueError("the body is not an array of events")

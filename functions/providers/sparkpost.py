@@ -163,6 +163,7 @@ SHARED_FIELDS = (
     "transactional",
 )
 _SHARED_TYPES = frozenset({str, bool, type(None)})
+INBOUND = "relay_message"  # the class of what SparkPost received
 
 CACHED = 10_000  # kinds, and JSONs of shared fields
 
@@ -247,6 +248,8 @@ def _read_item(item: Any, position: int) -> Event | None:
         raise ValueError(f"{event_class[:50]} is not an object")
     provider_type = fields.get("type")
     if type(provider_type) is not str:
+        if event_class == INBOUND:
+            raise ValueError("a mail that came in, not what became of one sent: give relay webhooks another URL")
         raise ValueError("the event has no type")
     notes: Json = {}
     detail = fields.copy()

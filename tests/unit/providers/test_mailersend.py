@@ -8,7 +8,7 @@ from providers import Delivery, UnverifiedError
 from providers.mailersend import parse, verify
 from tests.unit.providers.payloads import NOW, list_payloads
 
-(BOUNCE,) = list_payloads("mailersend")
+BOUNCE = next(payload for payload in list_payloads("mailersend") if payload.name == "mailersend/hard_bounced")
 DELIVERY = Delivery(NOW)
 
 
@@ -40,6 +40,33 @@ def test_signature_covers_every_byte() -> None:
 def test_call_that_tests_a_webhook_is_no_event() -> None:
     """Saving a webhook sends a call without type or message."""
     assert list(parse(b'{"type": "webhook.test", "data": {}}', DELIVERY)) == []
+
+
+def test_tags_and_morph_may_be_null() -> None:
+    """Undocumented, and seen: the event loads without what they would say."""
+    (event,) = parse_changed(type="delivered", morph=None)
+    assert isinstance(event, Event)
+    assert (event.kind.event_type, event.reason, event.url) == ("delivered", None, None)
+    (event,) = parse_changed(email={"recipient": {"email": "ada@example.com"}, "tags": None, "message": None})
+    assert isinstance(event, Event)
+    assert (event.recipient, event.mailing.tags, event.message_id) == ("ada@example.com", (), None)
+
+
+def test_time_is_the_events() -> None:
+    """The envelope around the documented payload has the time of the call, which a retry may change."""
+    body = json.loads(BOUNCE.body)
+    (first,) = parse(BOUNCE.body, DELIVERY)
+    (again,) = parse(json.dumps(body | {"created_at": "2026-11-21T09:31:00.000000Z"}).encode(), DELIVERY)
+    assert isinstance(first, Event)
+    assert isinstance(again, Event)
+    assert (first.occurred_at, first.event_id) == (again.occurred_at, again.event_id)
+
+
+def test_received_mail_is_set_aside_by_name() -> None:
+    """The URL of an inbound route and that of a webhook get swapped: the reason says so."""
+    (bad,) = parse(b'{"type": "inbound.message", "data": {"object": "message"}}', DELIVERY)
+    assert isinstance(bad, Unparseable)
+    assert bad.reason.startswith("a mail that came in")
 
 
 @pytest.mark.parametrize(

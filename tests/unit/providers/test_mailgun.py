@@ -210,6 +210,15 @@ def test_form_without_event() -> None:
         assert bad.reason == "the form has no field event"
 
 
+@pytest.mark.parametrize("field", ["sender", "body-plain", "body-mime", "stripped-text"])
+def test_received_mail_is_set_aside_by_name(field: str) -> None:
+    """The URL of a route that forwards mail and that of a webhook get swapped: the reason says so."""
+    form = {"recipient": "ada@example.com", "timestamp": "1795252320", "token": "t", field: "x"}
+    (bad,) = parse(urlencode(form).encode(), Delivery(NOW, FORM))
+    assert isinstance(bad, Unparseable)
+    assert bad.reason.startswith("a mail that came in")
+
+
 @pytest.mark.parametrize(
     ("fields", "event_type", "kind", "why"),
     [
@@ -285,6 +294,24 @@ def test_key_is_id_and_time() -> None:
     assert isinstance(third, Event)
     assert first.event_id == second.event_id != third.event_id
     assert first.occurred_at == AT + timedelta(seconds=0.5)
+
+
+def test_id_on_another_day_is_another_event() -> None:
+    """Mailgun gives an id again after a day; what comes again for the same moment is the same."""
+    fields = {"event": "opened", "id": "a"}
+    keys = []
+    for timestamp in (1795252320.5, 1795252320.5, 1795252320.5 + 86400):
+        body = {"signature": {}, "event-data": fields | {"timestamp": timestamp}}
+        (event,) = parse(json.dumps(body).encode(), DELIVERY)
+        assert isinstance(event, Event)
+        keys.append((event.occurred_at, event.event_id))
+    assert keys[0] == keys[1] != keys[2]
+
+
+@pytest.mark.parametrize("value", ["one@example.com", "<one@example.com>"])
+def test_message_id_with_or_without_brackets(value: str) -> None:
+    """It is the same message."""
+    assert read(event="opened", message={"headers": {"message-id": value}})["message_id"] == "one@example.com"
 
 
 def test_unknown_words_are_kept() -> None:

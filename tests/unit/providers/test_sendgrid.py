@@ -172,6 +172,13 @@ def test_message_id_is_that_of_the_send_call() -> None:
     assert read(event="open", sg_message_id="bIPqE5WtQ0")["message_id"] == "bIPqE5WtQ0"
 
 
+def test_smtp_id_is_no_message_id() -> None:
+    """It is not reliably the Message-ID that was sent: it stays in the detail."""
+    values = read(event="open", sg_message_id="bIPqE5WtQ0.recvd", **{"smtp-id": "<other@example.com>"})
+    assert values["message_id"] == "bIPqE5WtQ0"
+    assert "message_id" not in read(event="open", **{"smtp-id": "<other@example.com>"})
+
+
 def test_copies_have_one_key() -> None:
     """The same event in another batch, place and order of fields is the same; another click is not."""
     click = {"email": "ada@example.com", "event": "click", "timestamp": 1795252320, "url": "https://example.com/"}
@@ -223,6 +230,14 @@ def test_wrong_bodies_are_set_aside(body: bytes) -> None:
     (bad,) = parse(body, DELIVERY)
     assert isinstance(bad, Unparseable)
     assert bad.position is None
+
+
+@pytest.mark.parametrize("content_type", ["multipart/form-data; boundary=x", "application/x-www-form-urlencoded"])
+def test_received_mail_is_set_aside_by_name(content_type: str) -> None:
+    """The URL of Inbound Parse and that of the event webhook get swapped: the reason says so."""
+    (bad,) = parse(b"to=ada%40example.com&text=x", Delivery(DELIVERY.received_at, content_type))
+    assert isinstance(bad, Unparseable)
+    assert bad.reason.startswith("a mail that came in")
 
 
 def test_what_postgres_cannot_hold() -> None:

@@ -177,6 +177,47 @@ def test_machine_and_first_opens_are_marked() -> None:
     assert not parse_one({"type": "click", **agent}, "track_event").kind.machine_open
 
 
+@pytest.mark.parametrize(
+    ("provider_type", "expected"),
+    [
+        ("open", ("opened", False)),
+        ("initial_open", ("opened", True)),
+        ("amp_open", ("opened", False)),
+        ("amp_initial_open", ("opened", True)),
+        ("click", ("clicked", False)),
+        ("amp_click", ("clicked", False)),
+    ],
+)
+def test_amp_twins_are_opens_and_clicks(provider_type: str, expected: tuple[str, bool]) -> None:
+    """Of one open SparkPost tells twice, as an open and as the first; SparkPost's word tells the twins apart."""
+    kind = parse_one({"type": provider_type}, "track_event").kind
+    assert (kind.event_type, kind.first_open) == expected
+    assert kind.provider_type == provider_type
+
+
+@pytest.mark.parametrize("event_id", ["92356927693813856", "0f3a6c1e-5b7d-11f0-8000-0242ac110002", "007", 7])
+def test_event_ids_of_any_form_are_texts(event_id: object) -> None:
+    """Some types of event have a number, some a UUID: both are kept as text, as they came."""
+    event = parse_one({"event_id": event_id})
+    assert event.event_id == str(event_id)
+    assert restore(event)["msys"]["message_event"]["event_id"] == event_id
+
+
+def test_empty_campaign_is_none() -> None:
+    """SparkPost sends an empty text where a message has no campaign; it comes back as such."""
+    event = parse_one({"campaign_id": ""})
+    assert event.mailing.campaign is None
+    assert restore(event)["msys"]["message_event"]["campaign_id"] == ""
+
+
+def test_received_mail_is_set_aside_by_name() -> None:
+    """The URL of a relay webhook and that of an event webhook get swapped: the reason says so."""
+    item = {"msys": {"relay_message": {"rcpt_to": "ada@example.com", "content": {"email_rfc822": "x"}}}}
+    (bad,) = parse(json.dumps([item]).encode())
+    assert type(bad) is Unparseable
+    assert bad.reason.startswith("a mail that came in")
+
+
 def test_unknown_type_is_kept() -> None:
     """A type that we don't know is `unknown`, with SparkPost's word and the whole event."""
     event = parse_one({"type": "teleported", "distance": 3}, "quantum_event")

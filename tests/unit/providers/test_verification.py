@@ -1,9 +1,11 @@
 import base64
+import hmac
+from collections.abc import Callable
 
 import pytest
 
 from providers import UnverifiedError, WebhookRequest
-from providers._verification import check_shared_secret
+from providers._verification import check_equal, check_hmac, check_shared_secret
 
 
 def build_header(text: str, scheme: str = "Basic") -> dict[str, str]:
@@ -46,6 +48,26 @@ def test_anything_else_is_refused(headers: dict[str, str]) -> None:
     """Missing, malformed and wrong credentials are refused alike."""
     with pytest.raises(UnverifiedError):
         check_basic_auth(headers, LIVE)
+
+
+def test_every_secret_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time taken tells neither how much of a secret was right nor which one: none is left out, none cut short."""
+    compared = []
+
+    def note(given: bytes, wanted: bytes, compare: Callable[[bytes, bytes], bool] = hmac.compare_digest) -> bool:
+        compared.append(wanted)
+        return compare(given, wanted)
+
+    monkeypatch.setattr(hmac, "compare_digest", note)
+    check_equal(b"a", [b"a", b"b", b"c"])
+    assert compared == [b"a", b"b", b"c"]
+    compared.clear()
+    check_hmac(hmac.digest(b"one", b"body", "sha256"), ["one", "two"], b"body")
+    assert len(compared) == 2
+    compared.clear()
+    check_basic_auth(build_header("mailwake:new password"), LIVE)
+    check_shared_secret(WebhookRequest("sparkpost", "POST", {}, b"[]", path_secret="new password"), LIVE)
+    assert len(compared) == 2 * len(LIVE)
 
 
 def test_without_secrets_nobody_gets_in() -> None:

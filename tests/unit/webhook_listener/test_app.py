@@ -28,14 +28,20 @@ class World:
         )
 
     def post(
-        self, body: bytes | str | None, *, method: str = "POST", provider: str = "sparkpost", **headers: str
+        self,
+        body: bytes | str | None,
+        *,
+        method: str = "POST",
+        provider: str = "sparkpost",
+        secret: str = "",
+        **headers: str,
     ) -> tuple[int, dict[str, Any], dict[str, str]]:
         """Sends a webhook as API Gateway hands it over; status, decoded body and headers of the answer."""
         binary = isinstance(body, bytes)
         sent = {"Authorization": AUTHORIZATION} | {name.replace("_", "-"): value for name, value in headers.items()}
         event = {
-            "pathParameters": {"provider": provider},
-            "rawPath": f"/webhooks/{provider}",
+            "pathParameters": {"provider": provider} | ({"secret": secret} if secret else {}),
+            "rawPath": f"/webhooks/{provider}" + (f"/{secret}" if secret else ""),
             "rawQueryString": "",
             "headers": {name: value for name, value in sent.items() if value},
             "requestContext": {"http": {"method": method}, "requestId": "request-1"},
@@ -178,6 +184,18 @@ def test_log_holds_no_secret_and_no_recipient(world: World, caplog: pytest.LogCa
     records = " ".join(str(vars(record)) for record in caplog.records)
     assert "object_key" in records
     assert not any(word in records for word in ("ada@", "secret", "Basic", "c2VjcmV0"))
+
+
+def test_secret_in_the_path_goes_nowhere(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """It opens, and neither the log nor what is stored beside the body tells it, be it right or wrong."""
+    caplog.set_level(logging.DEBUG)
+    world.secrets.secrets["sparkpost"] = ["hush-4711"]
+    assert world.post("[]", secret="hush-4711", Authorization="")[0] == 200
+    refused = world.post("[]", secret="wrong-4711", Authorization="")
+    assert refused[0] == 401
+    told = " ".join([str(refused), str(world.bucket.objects), *(str(vars(record)) for record in caplog.records)])
+    assert "unverified" in told
+    assert "4711" not in told
 
 
 def test_odd_metadata_are_cut(world: World) -> None:
