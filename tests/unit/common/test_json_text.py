@@ -33,3 +33,11 @@ def test_deep_nesting_is_a_recursion_error() -> None:
     """Nesting beyond reason is refused instead of crashing."""
     with pytest.raises(RecursionError):
         decode_json(b"[" * 1_000_000)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "-Infinity", "7" * 5000])
+def test_number_that_python_cannot_hold_is_its_text(number: str) -> None:
+    """It is kept as it was written, comes back as that text, and does not harm what is beside it."""
+    value = decode_json(f'[{number}, {{"a": 1.5, "b": 12}}]'.encode())
+    assert value == [number, {"a": 1.5, "b": 12}]
+    assert decode_json(encode_json(value)) == value
