@@ -86,6 +86,7 @@ def test_golden_signature() -> None:
     assert sign(URL, read_form(GOLDEN.body)) == GIVEN
     verify(GOLDEN.request, [KEY], NOW)
     verify(GOLDEN.request, [OLDER, KEY], NOW.replace(year=2027))
+    verify(GOLDEN.request, [KEY, OLDER], NOW)
 
 
 def flip(signature: str) -> str:
@@ -157,7 +158,9 @@ def test_url_is_signed_with_its_query() -> None:
         verify(WITH_LOGIN.request._replace(headers=headers), WITH_LOGIN.secrets, NOW)
 
 
-@pytest.mark.parametrize("authorization", ["Basic", "Basic !", "Basic //8=", "Basic bm9uZQ==", "Bearer x", " "])
+@pytest.mark.parametrize(
+    "authorization", ["Basic", "Basic !", "Basic !eDp5", "Basic //8=", "Basic bm9uZQ==", "Bearer x", " "]
+)
 def test_malformed_authorization(authorization: str) -> None:
     """What is no user and password is no part of the URL."""
     verify(make_request(EMPTY, authorization=authorization), [KEY], NOW)
