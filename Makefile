@@ -77,7 +77,7 @@ check-build: $(STAMP)
 check-tests: $(STAMP) $(NODE_CLIENTS)
 	$(PY) -m pytest $(ARGS)
 
-bench: $(STAMP) ## measure load, size, start-up and queries, each beside its limit
+bench: $(STAMP) ## measure load, size, parsing, start-up and queries, each beside its limit (ARGS='--only parsing')
 	@$(PY) -m bench --events $(EVENTS) $(ARGS)
 
 BUILD_DIR ?= .aws-sam/build

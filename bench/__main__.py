@@ -17,6 +17,7 @@ from bench.figures import Figure, draw_table
 from bench.filters import measure_filters
 from bench.loading import load_alone, measure_load
 from bench.pages import measure_pages
+from bench.parsing import measure_parsing
 from bench.progress import count_up, say
 from bench.queries import measure_queries
 from bench.recipient_view import measure_recipient_view
@@ -28,7 +29,7 @@ from bench.traffic import START
 from bench.vocabulary import BENCHMARK_VOCABULARY
 
 OF_DATABASE = ("load", "size", "query", "filters", "pages", "recipients")
-PARTS = (*OF_DATABASE, "listener", "stack")
+PARTS = (*OF_DATABASE, "parsing", "listener", "stack")
 
 
 def read_parts(text: str) -> list[str]:
@@ -102,6 +103,8 @@ def main() -> int:
     busy = os.getloadavg()[0]
     if set(OF_DATABASE) & set(options.only):
         figures, data = measure_database(options.only, options.events, options.seed)
+    if "parsing" in options.only:
+        figures += measure_parsing()
     if "listener" in options.only:
         figures += measure_listener(options.seed)
     if "stack" in options.only:

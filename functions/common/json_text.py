@@ -9,6 +9,8 @@ It is imported at first use: the listener imports the providers and never reads 
 
 import json
 import math
+from collections.abc import Callable
+from functools import cache
 from typing import Any, Literal
 
 
@@ -36,9 +38,14 @@ def _read_int(text: str) -> int | str:
 
 def encode_json(value: object, *, order: Literal["sorted"] | None = None) -> bytes:
     """The shortest JSON of a value that came from JSON: UTF-8, or ASCII where UTF-8 can't say it."""
-    import msgspec
-
     try:
-        return msgspec.json.encode(value, order=order)
+        return _find_encode(order)(value)
     except (UnicodeEncodeError, OverflowError):
         return json.dumps(value, separators=(",", ":"), sort_keys=order is not None).encode()
+
+
+@cache
+def _find_encode(order: Literal["sorted"] | None) -> Callable[[object], bytes]:
+    import msgspec
+
+    return msgspec.json.Encoder(order=order).encode

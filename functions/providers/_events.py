@@ -252,9 +252,12 @@ def _take(item: Json, values: Sequence[Any], steps: Sequence[_Step]) -> list[str
         if value is None:
             continue
         parent: Any = item
-        for parent_name in parents:
-            parent = parent.get(parent_name) if type(parent) is dict else None
-        given = parent.get(name, ABSENT) if type(parent) is dict else ABSENT
+        if parents:
+            parent = pick(item, *parents)
+            if type(parent) is not dict:
+                absent.append(column)
+                continue
+        given = parent.get(name, ABSENT)
         if given is value or (type(given) is type(value) and given == value):
             del parent[name]
         elif given is ABSENT:

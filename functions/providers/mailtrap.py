@@ -7,6 +7,7 @@ sent again, and with its time in milliseconds. Mailtrap tries 40 times, every 5 
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from common.events import (
@@ -27,10 +28,11 @@ from common.events import (
     UNSUBSCRIBED,
     Event,
     Json,
+    Kind,
     Unparseable,
 )
 from providers import Delivery, WebhookRequest
-from providers._events import Columns, make_kind, parse_json, read_events, restore_item
+from providers._events import CACHED, Columns, parse_json, read_events, restore_item
 from providers._fields import hash_canonical, read_epoch, read_text
 from providers._smtp import read_smtp
 from providers._verification import check_hmac, check_shared_secret, decode_hex, read_header
@@ -118,7 +120,6 @@ def _read(item: Json) -> Columns:
     provider_type = get("event")
     if type(provider_type) is not str or not provider_type:
         raise ValueError("the event has no field event")
-    event_type, reject_reason = TYPES.get(provider_type.replace("_", " "), (UNKNOWN, None))
     time = get("timestamp")
     event_id = read_text(get("event_id"))
     if provider_type.startswith("inbound"):
@@ -126,24 +127,10 @@ def _read(item: Json) -> Columns:
         time = time / 1000 if type(time) is int and abs(time) < 1 << 53 else time
     response, code = get("response"), get("response_code")
     reason = response or get("reason")
-    smtp_code, enhanced_status = read_smtp(reason)
-    if type(code) is int and code in CODES:
-        smtp_code = code
-    if event_type == REJECTED:
-        text = str(get("reason")).lower()
-        reject_reason = next((why for word, why in REJECTS.items() if word in text), reject_reason)
     return Columns(
         read_epoch(time),
         event_id or hash_canonical({name: value for name, value in item.items() if name != "event_id"}),
-        make_kind(
-            NAME,
-            provider_type,
-            event_type,
-            bounce_kind=HARD if event_type == BOUNCED else None,
-            reject_reason=reject_reason,
-            smtp_code=smtp_code,
-            enhanced_status=enhanced_status,
-        ),
+        find_kind(provider_type, code if type(code) is int else None, read_text(reason), read_text(get("reason"))),
         recipient=get("email"),
         message_id=get("message_id"),
         metadata=get("custom_variables"),
@@ -152,4 +139,23 @@ def _read(item: Json) -> Columns:
         url=get("url"),
         ip_address=get("ip"),
         user_agent=get("user_agent"),
+    )
+
+
+@lru_cache(CACHED)
+def find_kind(provider_type: str, code: int | None, said: str | None, why: str | None) -> Kind:
+    """The kind of a type, of the code and the words of the receiving server's reply, and of Mailtrap's reason."""
+    event_type, reject_reason = TYPES.get(provider_type.replace("_", " "), (UNKNOWN, None))
+    smtp_code, enhanced_status = read_smtp(said)
+    if event_type == REJECTED:
+        text = (why or "").lower()
+        reject_reason = next((known for word, known in REJECTS.items() if word in text), reject_reason)
+    return Kind(
+        NAME,
+        provider_type,
+        event_type,
+        bounce_kind=HARD if event_type == BOUNCED else None,
+        reject_reason=reject_reason,
+        smtp_code=code if code in CODES else smtp_code,
+        enhanced_status=enhanced_status,
     )

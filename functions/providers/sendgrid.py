@@ -39,7 +39,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery, WebhookRequest
-from providers._events import CACHED, Columns, parse_json, pick, read_events, restore_item
+from providers._events import CACHED, TEXT, Columns, parse_json, pick, read_events, restore_item
 from providers._fields import hash_canonical, read_epoch, read_text
 from providers._forms import is_form
 from providers._smtp import read_smtp
@@ -101,6 +101,7 @@ FIELDS = frozenset(
         *("bounce_classification", "marketing_campaign_id", "marketing_campaign_name", "marketing_campaign_version"),
         *("marketing_campaign_split_id", "singlesend_id", "singlesend_name", "template_id", "template_version_id"),
         *("template_hash", "phase_id", "mc_auto_id", "mc_auto_name", "mc_pod_id", "mc_stats"),
+        *("sg_event_id", "sg_message_id", "sg_machine_open", "sg_content_type", "sg_template_id", "sg_template_name"),
     }
 )
 ARGUMENTS = "arguments"  # where they are put together; one that has this name is among them
@@ -154,6 +155,8 @@ def _find_items(body: bytes, content_type: str) -> list[Any]:
 
 def _part(item: Json) -> Json:
     """The item with the sender's arguments put together."""
+    if FIELDS.issuperset(item):
+        return item
     foreign = [name for name in item if name not in FIELDS and not name.startswith("sg_")]
     if not foreign:
         return item
@@ -172,8 +175,10 @@ def _read(item: Json) -> Columns:
     if event_type == DEFERRED:
         reason = reason or response
     diagnostic = reason or response
-    words = (get("type", ""), get("bounce_classification", ""), get("status", ""), diagnostic or "")
-    kind = find_kind(provider_type, tuple(map(_text, words)), get("sg_machine_open") is True)
+    words: tuple[Any, ...] = (get("type", ""), get("bounce_classification", ""), get("status", ""), diagnostic or "")
+    if not TEXT.issuperset(map(type, words)):
+        words = tuple([word if type(word) is str else "" for word in words])
+    kind = find_kind(provider_type, words, get("sg_machine_open") is True)
     message_id = read_text(get("sg_message_id"))
     engaged = event_type in ENGAGED
     return Columns(
@@ -195,10 +200,6 @@ def _read(item: Json) -> Columns:
         ip_pool=pick(item, "pool", "name") if "pool" in item else None,
         sending_ip=None if engaged else ip,
     )
-
-
-def _text(value: object) -> str:
-    return value if type(value) is str else ""
 
 
 @lru_cache(CACHED)

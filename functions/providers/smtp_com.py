@@ -114,9 +114,9 @@ def _find_items(body: bytes) -> list[Any]:
 
 def _part(item: Json) -> Json:
     """The item with the sender's arguments put together."""
-    foreign = [name for name in item if name not in FIELDS]
-    if not foreign:
+    if FIELDS.issuperset(item):
         return item
+    foreign = [name for name in item if name not in FIELDS]
     item = item.copy()
     item[ARGUMENTS] = {name: item.pop(name) for name in foreign}
     return item

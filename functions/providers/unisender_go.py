@@ -11,7 +11,8 @@ import hmac
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import lru_cache
 from hashlib import md5
 from typing import Any
 
@@ -39,10 +40,11 @@ from common.events import (
     UNSUBSCRIBED,
     Event,
     Json,
+    Kind,
     Unparseable,
 )
 from providers import Delivery, Reply, UnverifiedError, WebhookRequest
-from providers._events import Columns, make_kind, parse_json, pick, read_events, restore_item
+from providers._events import CACHED, Columns, parse_json, pick, read_events, restore_item
 from providers._fields import hash_canonical, read_text
 from providers._smtp import read_smtp
 
@@ -204,43 +206,54 @@ def _read(item: Json) -> Columns:
     if type(word) is not str:
         raise ValueError("the event has neither a status nor an event_name")
     info = data.get("delivery_info")
-    response, status = pick(info, "destination_response"), pick(info, "delivery_status")
-    event_type = TYPES.get(word, UNKNOWN)
-    smtp_code, enhanced_status = read_smtp(response)
-    bounce_kind = reject_reason = None
-    if event_type in {BOUNCED, DEFERRED}:
-        bounce_kind, reject_reason = STATUSES.get(str(status), (HARD, OTHER))
-        if event_type == DEFERRED:
-            bounce_kind = None
-        elif bounce_kind is None:
-            event_type = REJECTED
+    find = info.get if type(info) is dict else {}.get
+    response, status = find("destination_response"), find("delivery_status")
+    around = envelope.get if type(envelope) is dict else {}.get
+    user, project = around("user_id"), around("project_id")
     return Columns(
         _read_time(data.get("event_time") or data.get("block_time")),
         hash_canonical(
             {
                 "event_name": item.get("event_name", "transactional_email_status"),
-                "event_data": {name: value for name, value in data.items() if name not in VOLATILE},
-                "user": pick(envelope, "user_id"),
-                "project": pick(envelope, "project_id"),
+                "event_data": data
+                if VOLATILE.isdisjoint(data)
+                else {name: value for name, value in data.items() if name not in VOLATILE},
+                "user": user,
+                "project": project,
             }
         ),
-        make_kind(
-            NAME,
-            f"{word}/{status}" if type(status) is str and status.startswith("err_") else word,
-            event_type,
-            bounce_kind=bounce_kind,
-            reject_reason=reject_reason,
-            smtp_code=smtp_code,
-            enhanced_status=enhanced_status,
-        ),
+        find_kind(word, status if type(status) is str else None, response if type(response) is str else None),
         recipient=data.get("email"),
         message_id=data.get("job_id"),
         metadata=data.get("metadata"),
         reason=response or data.get("comment"),
         url=data.get("url"),
-        ip_address=pick(info, "ip"),
-        user_agent=pick(info, "user_agent"),
-        subaccount=read_text(pick(envelope, "project_id")) or read_text(pick(envelope, "user_id")),
+        ip_address=find("ip"),
+        user_agent=find("user_agent"),
+        subaccount=read_text(project) or read_text(user),
+    )
+
+
+@lru_cache(CACHED)
+def find_kind(word: str, status: str | None, response: str | None) -> Kind:
+    """The kind of a status, of its `delivery_status`, and of the receiving server's reply."""
+    event_type = TYPES.get(word, UNKNOWN)
+    smtp_code, enhanced_status = read_smtp(response)
+    bounce_kind = reject_reason = None
+    if event_type in {BOUNCED, DEFERRED}:
+        bounce_kind, reject_reason = STATUSES.get(status or "", (HARD, OTHER))
+        if event_type == DEFERRED:
+            bounce_kind = None
+        elif bounce_kind is None:
+            event_type = REJECTED
+    return Kind(
+        NAME,
+        f"{word}/{status}" if status is not None and status.startswith("err_") else word,
+        event_type,
+        bounce_kind=bounce_kind,
+        reject_reason=reject_reason,
+        smtp_code=smtp_code,
+        enhanced_status=enhanced_status,
     )
 
 
@@ -248,7 +261,7 @@ def _read_time(text: object) -> datetime:
     """`YYYY-MM-DD HH:MM:SS`, which is UTC. Raises `ValueError`."""
     if type(text) is str and _TIME.fullmatch(text):
         try:
-            return datetime.fromisoformat(text).replace(tzinfo=UTC)
+            return datetime.fromisoformat(f"{text}+00:00")
         except ValueError:
             pass
     raise ValueError("event_time is not of the form YYYY-MM-DD HH:MM:SS")

@@ -14,7 +14,8 @@ def test_parts_are_read_from_a_list() -> None:
 def test_unknown_parts_are_refused(text: str) -> None:
     """A misspelt part is an error that lists the right ones, not a part left out."""
     with pytest.raises(
-        argparse.ArgumentTypeError, match="parts are load, size, query, filters, pages, recipients, listener, stack"
+        argparse.ArgumentTypeError,
+        match="parts are load, size, query, filters, pages, recipients, parsing, listener, stack",
     ):
         read_parts(text)
 
