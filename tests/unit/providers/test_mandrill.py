@@ -158,9 +158,7 @@ def test_url_is_signed_with_its_query() -> None:
         verify(WITH_LOGIN.request._replace(headers=headers), WITH_LOGIN.secrets, NOW)
 
 
-@pytest.mark.parametrize(
-    "authorization", ["Basic", "Basic !", "Basic !eDp5", "Basic //8=", "Basic bm9uZQ==", "Bearer x", " "]
-)
+@pytest.mark.parametrize("authorization", ["Basic", "Basic !eDp5", "Basic //8=", "Basic bm9uZQ==", "Bearer x", " "])
 def test_malformed_authorization(authorization: str) -> None:
     """What is no user and password is no part of the URL."""
     verify(make_request(EMPTY, authorization=authorization), [KEY], NOW)
@@ -193,6 +191,8 @@ def test_empty_list_before_there_is_a_key() -> None:
     for request in (
         make_request(items, key=TEST_KEY),
         make_request(more, key=TEST_KEY),
+        make_request([*EMPTY, ("mandrill_events", "[{}]")], key=TEST_KEY),
+        make_request([("mandrill_events", "[{}]")], key=TEST_KEY),
         make_request(EMPTY, key="other"),
         make_request(EMPTY)._replace(headers={}),
     ):
