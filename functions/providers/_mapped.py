@@ -71,7 +71,7 @@ class MappedProvider:
         around: Json = {}
         try:
             items = self._find_items(body, delivery, around)
-            begun = reader.begin(clean(around))
+            shown = clean(around)
         except ValueError as problem:
             return iter([Unparseable(None, str(problem), None)])
         except RecursionError:
@@ -82,7 +82,7 @@ class MappedProvider:
         # Of several events, which one the request's id is about is not known.
         batch_id = delivery.batch_id if self._id_header and len(items) == 1 else ""
         doubtful = NUL if self._format == "form" or delivery.query else body
-        return read_events(lambda: items, partial(reader.read, begun, batch_id), TAKEN, body=doubtful)
+        return read_events(lambda: items, partial(reader.read, shown, batch_id), TAKEN, body=doubtful)
 
     def restore(self, event: Event) -> Json:
         """The item as it was sent, whatever the mapping says by now."""

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from functools import lru_cache, partial
-from operator import itemgetter
 from typing import Any
 
 from common.events import BLOCK, BOUNCED, HARD, SOFT, UNDETERMINED, UNKNOWN, Json, Kind
 from providers._events import CACHED, PLACES, Columns, read_address
 from providers._fields import TEXT_OR_ABSENT, hash_canonical, read_text
-from providers._mapped_paths import Node, Place, as_list, fill, lay_out, leave_out, split_path
+from providers._mapped_paths import ENTRY, ITEM, OUTSIDE, Place, as_list, build_take, leave_out, split_path
 from providers._mapped_times import build_read_time
 from providers._mapping_checks import COLUMNS, ENVELOPE, QUERY
 from providers._smtp import read_smtp
@@ -16,10 +15,6 @@ from providers._smtp import read_smtp
 # Where an item keeps what was around it, and there what it has itself under that name.
 AROUND, OWN = "(around)", "(own)"
 LONGEST_WORD = 200  # characters of the provider's word for a type
-
-# The first slots: the item, an entry of its list of recipients, what is around the item, and what stays None.
-ITEM, ENTRY, OUTSIDE, NOTHING = range(4)
-FIRST_FREE = NOTHING + 1
 
 UNSAID, NO_REPLY = (None, None, None), (None, None)
 
@@ -47,98 +42,59 @@ class ItemReader:
         if {"items", "field"} & set(mapping["body"]):
             around.add(ENVELOPE)
         places = {name: [_find_place(path, around) for path in paths] for name, paths in wanted.items()}
-        slots, nodes = lay_out([place for several in places.values() for place in several], FIRST_FREE)
-        # The slots of what is within an object follow the object's own, so the beginnings tell whose a node is.
-        self._nodes: dict[int, list[Node]] = {ITEM: [], ENTRY: [], OUTSIDE: []}
-        whose = {slot: source for (source, _), slot in slots.items()}
-        for node in nodes:
-            self._nodes[whose[node.source]].append(node)
-        self._width = FIRST_FREE + len(slots)
-        self._first_ones: list[tuple[int, list[int]]] = []  # a slot, and those of which it gets the first value
-        at = {name: self._choose([slots.get(place, place[0]) for place in several]) for name, several in places.items()}
-        self._get_columns = itemgetter(*(at.get(name, NOTHING) for name in PLACES))
-        self._get_words = itemgetter(*(slot for name, slot in at.items() if name.startswith("word ")), NOTHING)
-        self._get_reply = itemgetter(
-            *(at.get(name, NOTHING) for name in ("reason", "reply smtp_code", "reply enhanced_status"))
+        self._take = build_take(
+            [places.get(name, []) for name in PLACES],
+            [several for name, several in places.items() if name.startswith("word ")],
+            [places.get(name, []) for name in ("reason", "reply smtp_code", "reply enhanced_status")],
+            [places["time"], places["id"], places.get("recipient", [])],
         )
-        self._recipient = at.get("recipient", NOTHING)
-        self._time, self._id = at["time"], at["id"]
-        self._list = at["list"]
+        self._take_list = build_take([places["list"]]) if lists else None
         self._time_at, self._time_format = " or ".join(as_list(time["at"])), time["format"]
         self._type_at = parts[0]
         self._read_time = build_read_time(time["format"], time.get("zone"))
-        self._volatile = [split_path(path) for path in mapping.get("volatile", ())]
+        volatile = [split_path(path) for path in mapping.get("volatile", ())]
+        self._volatile_names = [AROUND, *(steps[0] for steps in volatile if len(steps) == 1)]
+        self._volatile_paths = [steps for steps in volatile if len(steps) > 1]
         kinds = _KindFinder(provider, mapping["type"]["words"], len(parts), spoken)
         self._find_kind = lru_cache(CACHED)(kinds.find)
 
-    def begin(self, around: Json) -> list[Any]:
-        """The slots for a body's items, with what is around them."""
-        slots: list[Any] = [None] * self._width
-        slots[OUTSIDE] = around
-        fill(slots, self._nodes[OUTSIDE])
-        return slots
-
-    def read(self, begun: list[Any], batch_id: str, item: Json) -> Columns | Sequence[Columns] | None:
+    def read(self, around: Json, batch_id: str, item: Json) -> Columns | Sequence[Columns] | None:
         """The columns of an item's events; None if it is none. Raises `ValueError`."""
-        slots = begun.copy()
-        slots[ITEM] = item
-        fill(slots, self._nodes[ITEM])
-        if self._list == NOTHING:
-            return self._read_one(slots, batch_id, None)
-        entries = slots[self._list]
+        if self._take_list is None:
+            return self._read_one(item, None, around, batch_id, None)
+        ((entries,),) = self._take_list(item, None, around)
         if type(entries) is not list or len(entries) < 2:
-            slots[ENTRY] = entries[0] if type(entries) is list and entries else entries
-            return self._read_one(slots, batch_id, 0)
-        found = []
-        for number, entry in enumerate(entries):
-            whose = slots.copy()
-            whose[ENTRY] = entry
-            columns = self._read_one(whose, batch_id, number)
-            if columns is not None:
-                found.append(columns)
-        return found
+            entry = entries[0] if type(entries) is list and entries else entries
+            return self._read_one(item, entry, around, batch_id, 0)
+        found = [self._read_one(item, entry, around, batch_id, number) for number, entry in enumerate(entries)]
+        return [columns for columns in found if columns is not None]
 
-    def _choose(self, slots: list[int]) -> int:
-        """The slot of the first value that is there, of one or several slots."""
-        if len(slots) < 2:
-            return slots[0] if slots else NOTHING
-        self._first_ones.append((self._width, slots))
-        self._width += 1
-        return self._width - 1
-
-    def _read_one(self, slots: list[Any], batch_id: str, number: int | None) -> Columns | None:
-        if number is not None:
-            fill(slots, self._nodes[ENTRY])
-        for slot, choices in self._first_ones:
-            for choice in choices:
-                value = slots[choice]
-                if value is not None and value != "":
-                    slots[slot] = value
-                    break
-        words = self._get_words(slots)
+    def _read_one(self, item: Json, entry: Any, around: Json, batch_id: str, number: int | None) -> Columns | None:
+        columns, words, reply, (time, event_id, recipient) = self._take(item, entry, around)
         if not TEXT_OR_ABSENT.issuperset(map(type, words)):
             words = tuple(map(_read_word, words))
         if not words[0]:
             raise ValueError(f"the event has no type at {self._type_at}")
-        reply = self._get_reply(slots)
         kind = self._find_kind(words, *(NO_REPLY if reply == UNSAID else _read_reply(*reply)))
         if kind is None:
             return None
-        time = slots[self._time]
         if time is None:
             raise ValueError(f"the event has no time at {self._time_at}")
         try:
             instant = self._read_time(time)
         except ValueError:
             raise ValueError(f"the time at {self._time_at} is not of the form {self._time_format}") from None
-        event_id = read_text(slots[self._id]) or batch_id or self._hash(slots[ITEM], slots[OUTSIDE])
+        event_id = read_text(event_id) or batch_id or self._hash(item, around)
         if number is not None:  # each recipient's is another event
-            event_id = f"{event_id}/{read_address(slots[self._recipient]) or number}"
-        return _new_columns((instant, event_id, kind, *self._get_columns(slots)))
+            event_id = f"{event_id}/{read_address(recipient) or number}"
+        return _new_columns((instant, event_id, kind, *columns))
 
     def _hash(self, item: Json, around: Json) -> str:
         """What is around the events differs from batch to batch, and is not hashed; the URL's query stays the same."""
-        for steps in ((AROUND,), *self._volatile):
+        item = item.copy()
+        for name in self._volatile_names:
+            item.pop(name, None)
+        for steps in self._volatile_paths:
             item = leave_out(item, steps)
         return hash_canonical([item, around[QUERY]] if QUERY in around else item)
 
@@ -159,7 +115,7 @@ class _KindFinder:
             return None
         attributes = dict(row) if type(row) is dict else {"type": row}
         event_type = attributes.pop("type")
-        for (name, ours), word in zip(self._attributes, words[self._parts :], strict=False):  # a None ends the words
+        for (name, ours), word in zip(self._attributes, words[self._parts :], strict=True):
             if word in ours:
                 attributes[name] = ours[word]
         if event_type == BOUNCED:

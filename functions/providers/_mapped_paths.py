@@ -2,57 +2,60 @@
 
 `to.0.email` is the address of the first entry of `to`. A dot that belongs to a name has a backslash before it.
 
-All paths are followed in one walk. Each has a slot in a list of values, and so has each value on its way: what paths
-have in common is looked up once, and the values of one object's names by a single call.
+All paths are followed by one function that is written for the mapping, as the standard library does for named tuples:
+what paths have in common is looked up once, and nothing is called but `dict.get`. Names get into it as literals only.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 Steps = tuple[str, ...]
-Place = tuple[int, Steps]  # a path, and the slot of the value where it begins
+Place = tuple[int, Steps]  # where a path begins, and its steps
+Choices = Sequence[Place]  # the first one that leads to a value counts; there may be none
+
+# Where paths begin: at the item, at an entry of its list of recipients, at what is around it.
+ITEM, ENTRY, OUTSIDE = range(3)
 
 _DOT = re.compile(r"(?<!\\)\.")
 _NUMBER = re.compile(r"[0-9]{1,5}")
 
 
-class Node(NamedTuple):
-    """Names of one object that are looked up, and the slots of their values."""
-
-    source: int  # the object's slot
-    first: int
-    end: int
-    names: Steps
-
-
-def lay_out(places: Iterable[Place], free: int) -> tuple[dict[Place, int], list[Node]]:
-    """The slot of each path, from `free` on, and what the walk does in its order."""
+def build_take(*groups: Sequence[Choices]) -> Callable[[Any, Any, Any], Any]:
+    """A function of an item, an entry and what is around the item, which gives a tuple of values for each group."""
     children: dict[Place, list[str]] = {}
-    for source, steps in places:
+    for source, steps in (place for group in groups for choices in group for place in choices):
         for length, name in enumerate(steps):
             names = children.setdefault((source, steps[:length]), [])
             if name not in names:
                 names.append(name)
-    slots: dict[Place, int] = {(source, ()): source for source, _ in children}
-    nodes: list[Node] = []
+    variables: dict[Place, str] = {(source, ()): f"v{source}" for source in (ITEM, ENTRY, OUTSIDE)}
+    lines = []
     for source, steps in sorted(children, key=lambda place: len(place[1])):
-        names = children[source, steps]
-        nodes.append(Node(slots[source, steps], free, free + len(names), tuple(names)))
+        names, parent = children[source, steps], variables[source, steps]
         for name in names:
-            slots[source, (*steps, name)] = free
-            free += 1
-    return slots, nodes
+            variables[source, (*steps, name)] = f"v{len(variables)}"
+        targets = [variables[source, (*steps, name)] for name in names]
+        lines += [
+            f" if type({parent}) is dict:",
+            f"  get = {parent}.get",
+            *[f"  {target} = get({name!r})" for target, name in zip(targets, names, strict=True)],
+            f" elif type({parent}) is list:",
+            *[f"  {target} = get_entry({parent}, {name!r})" for target, name in zip(targets, names, strict=True)],
+            " else:",
+            f"  {' = '.join(targets)} = None",
+        ]
 
+    def show(choices: Choices) -> str:
+        *others, last = [variables[place] for place in choices] or ["None"]
+        return "".join(f"{one} if {one} is not None and {one} != '' else " for one in others) + last
 
-def fill(slots: list[Any], nodes: Sequence[Node]) -> None:
-    """Takes the walk; the slot of a path that leads nowhere gets None, or stays as it is."""
-    for source, first, end, names in nodes:
-        value = slots[source]
-        if type(value) is dict:
-            slots[first:end] = map(value.get, names)
-        elif type(value) is list:
-            slots[first:end] = [_get_entry(value, name) for name in names]
+    results = [f"({''.join(f'{show(choices)}, ' for choices in group)})" for group in groups]
+    code = "\n".join(["def take(v0, v1, v2):", *lines, f" return {', '.join(results)},"])
+    names_in_code: dict[str, Any] = {"get_entry": _get_entry}
+    exec(code, names_in_code)  # noqa: S102 - of literals and our own names
+    take: Callable[[Any, Any, Any], Any] = names_in_code["take"]
+    return take
 
 
 def _get_entry(value: list[Any], name: str) -> Any:

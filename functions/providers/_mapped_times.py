@@ -55,18 +55,11 @@ def load_zone(name: str) -> tzinfo:
 
 
 def _read_milliseconds(value: Any) -> datetime:
-    if type(value) is int:
-        return _from_milliseconds(value)
     if type(value) is str and value.isascii() and value.isdigit() and len(value) < 20:
-        return _from_milliseconds(int(value))
-    return read_epoch(value / 1000 if type(value) is float else None)
-
-
-def _from_milliseconds(value: int) -> datetime:
+        value = int(value)
     try:
-        return _from_seconds(value / 1000, UTC)
+        if type(value) is int or type(value) is float:
+            return datetime.fromtimestamp(value / 1000, UTC)
     except (ValueError, OverflowError, OSError):
-        raise ValueError from None
-
-
-_from_seconds = datetime.fromtimestamp
+        pass
+    raise ValueError
