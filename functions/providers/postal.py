@@ -90,6 +90,8 @@ def restore(event: Event) -> Json:
 def _read(item: Json) -> Columns | None:
     provider_type = item.get("event")
     if type(provider_type) is not str or not provider_type:
+        if "mail_from" in item and "rcpt_to" in item:
+            raise ValueError("a mail that came in, not what became of one sent: give HTTP endpoints another URL")
         raise ValueError("the webhook has no field event")
     payload = item.get("payload")
     message = pick(payload, "original_message") or pick(payload, "message")
