@@ -81,6 +81,7 @@ TYPES: dict[str, tuple[str, Json]] = {
     "contactdeleted": (UNKNOWN, {}),
 }
 LEAST_MILLISECONDS = 10**11  # as seconds, the year 5138
+MOST_MILLISECONDS = 10**14  # the same year
 
 TAKEN = {
     "recipient": ("email",),
@@ -145,25 +146,29 @@ def _read(item: Json) -> Columns | list[Columns]:
             raise ValueError("mails that came in, not what became of one sent: give inbound parsing another URL")
         raise ValueError("the event has no event")
     message_id, campaign_id = get("message-id"), get("camp_id")
-    url = get_first(item, "link", "URL")
+    url = get("link") or get("URL")
     agent, ip = get("user_agent"), get("ip")
     reason = get("reason")
-    time, occurred_at = _find_time(item)
+    time = get("ts_epoch")
+    if type(time) is int and LEAST_MILLISECONDS <= time < MOST_MILLISECONDS:
+        occurred_at = datetime.fromtimestamp(time / 1000, UTC)
+    else:
+        time, occurred_at = _find_time(item)
     given = get("email")
-    recipients = list(dict.fromkeys(map(read_address, given))) if type(given) is list else [given]
     if message_id or campaign_id:
         event_id = hash_canonical([message_id, campaign_id, given, word, time, url, agent, ip])
     else:
         event_id = hash_canonical({name: value for name, value in item.items() if name != "id"})
+    custom = get("X-Mailin-custom")
     columns = Columns(
         occurred_at,
         event_id,
         find_kind(word, reason if type(reason) is str else ""),
-        recipients[0] if recipients else None,
+        given,
         message_id=message_id,
         transmission_id=campaign_id,
-        metadata=_read_metadata(get("X-Mailin-custom")),
-        tags=_read_tags(get("tags")) or _read_tags(get("tag")),
+        metadata=_read_metadata(custom) if custom else None,
+        tags=get("tags") or _read_tags(get("tag")),
         reason=reason,
         url=url,
         ip_address=ip,
@@ -174,8 +179,11 @@ def _read(item: Json) -> Columns | list[Columns]:
         address=get("sender_email"),
         sending_ip=get("sending_ip"),
     )
-    if len(recipients) < 2:
+    if type(given) is not list:
         return columns
+    recipients = list(dict.fromkeys(map(read_address, given)))
+    if len(recipients) < 2:
+        return columns._replace(recipient=recipients[0] if recipients else None)
     return [columns._replace(recipient=address, event_id=f"{event_id}:{address}") for address in recipients]
 
 
@@ -195,10 +203,7 @@ def _read_magnitude(value: Any) -> datetime:
     """Milliseconds since 1970, or seconds. Raises `ValueError`."""
     if type(value) is str and value.isascii() and value.isdigit() and len(value) < 20:
         value = int(value)
-    if type(value) is int and LEAST_MILLISECONDS <= value < LEAST_MILLISECONDS * 1000:
-        seconds, rest = divmod(value, 1000)
-        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000)
-    if type(value) is float and value >= LEAST_MILLISECONDS:
+    if type(value) in (int, float) and LEAST_MILLISECONDS <= value < MOST_MILLISECONDS:
         value /= 1000
     return read_epoch(value)
 
@@ -214,17 +219,17 @@ def _read_tags(value: Any) -> Any:
     return value or None
 
 
-def _read_metadata(value: Any) -> Json | None:
+def _read_metadata(value: Any) -> Json:
     """The header `X-Mailin-custom` that the sender set: a JSON object, or any text, which may be cut off."""
-    if type(value) is dict or value in (None, ""):
-        return value or None
+    if type(value) is dict:
+        return value
     if type(value) is str and value.lstrip()[:1] == "{":
         try:
             decoded = decode_json(value.encode())
         except (ValueError, RecursionError):
             decoded = None
         if type(decoded) is dict:
-            return decoded or None
+            return decoded
     return {"X-Mailin-custom": value}
 
 

@@ -84,6 +84,7 @@ ERRORS: dict[str, tuple[str | None, str]] = {
     "error in template language": (None, OTHER),
 }
 TEMPLATE_ERRORS = frozenset({"bad or empty template", "error in template language"})
+NO_ID = frozenset({None, "", "0"})
 # What Mailjet did not try since it knows it from earlier.
 KNOWN_BEFORE = frozenset({"user unknown", "mailbox inactive"})
 
@@ -129,10 +130,13 @@ def _read(item: Json) -> Columns:
         raise ValueError("the event has no event")
     time, url, ip, agent = get("time"), get("url"), get("ip"), get("agent")
     # As a text and as a number beyond 2^53; the sending API's answer has the number.
-    message_id = read_text(get("mj_message_id")) or read_text(get("MessageID"))
-    if message_id is None or message_id == "0":
-        message_id = read_text(get("Message_GUID"))
+    message_id = get("mj_message_id")
+    if type(message_id) is not str or message_id in NO_ID:
+        message_id = read_text(message_id) or read_text(get("MessageID"))
+        if message_id in NO_ID:
+            message_id = read_text(get("Message_GUID"))
     email, error = get("email"), get("error")
+    payload, custom_id = get("Payload"), get("CustomID")
     reason = get("smtp_reply") or get("comment") or error
     return Columns(
         read_epoch(time),
@@ -146,7 +150,7 @@ def _read(item: Json) -> Columns:
         email,
         message_id=message_id,
         transmission_id=get("mj_campaign_id") or None,
-        metadata=_read_metadata(get("Payload"), get("CustomID")),
+        metadata=_read_metadata(payload, custom_id) if payload or custom_id else None,
         reason=reason,
         url=url,
         ip_address=ip,
@@ -155,18 +159,14 @@ def _read(item: Json) -> Columns:
     )
 
 
-def _read_metadata(payload: Any, custom_id: Any) -> Json | None:
+def _read_metadata(payload: Any, custom_id: Any) -> Json:
     """What the sender attached: a text that is mostly JSON, and an id; either may be empty."""
     metadata: Json = {}
     if type(payload) is dict:
         metadata = payload
-    elif type(payload) is str and payload:
-        metadata = _decode_object(payload)
-    elif payload not in (None, ""):
-        metadata = {"Payload": payload}
-    if custom_id not in (None, ""):
-        metadata = {"CustomID": custom_id} | metadata
-    return metadata or None
+    elif payload:
+        metadata = _decode_object(payload) if type(payload) is str else {"Payload": payload}
+    return {"CustomID": custom_id} | metadata if custom_id else metadata
 
 
 def _decode_object(text: str) -> Json:
