@@ -275,6 +275,7 @@ def test_deferral_is_no_bounce() -> None:
     assert (values["event_type"], values["smtp_code"], values["enhanced_status"]) == ("deferred", 451, "4.7.1")
     assert (values["reason"], values["sending_ip"]) == ("451 4.7.1 last", "192.0.2.2")
     assert "bounce_kind" not in values
+    assert read({"smtp_events": attempts, "diag": "452 of the mail"}, event="deferral")["reason"] == "452 of the mail"
 
 
 @pytest.mark.parametrize(
