@@ -111,21 +111,26 @@ def _read(item: Json, batch_id: str) -> Columns | list[Columns]:
         raise ValueError("the event has no object data")
     occurred_at = read_epoch(item.get("created_at"))
     part = data.get(PARTS.get(word, ""))
-    reason = _read_reason(part)
+    if type(part) is not dict:
+        part = {}
+    reason = _read_reason(part) if part else None
     recipients = _list_recipients(data)
     if len(recipients) > 1:
         recipients = _find_named(recipients, reason) or recipients
     several = len(recipients) > 1
     kind = find_kind(
         word,
-        _text(pick(part, "type")),
-        _text(pick(part, "subType")),
+        _text(part.get("type")),
+        _text(part.get("subType")),
         _text(reason),
         several=several,
         unsubscribed=data.get("unsubscribed") is True,
     )
     event_id = batch_id or hash_canonical(item)
-    tags, metadata = read_mail_headers(data.get("headers"))
+    tags, metadata = None, _read_tags(data.get("tags"))
+    if headers := data.get("headers"):
+        tags, attached = read_mail_headers(headers)
+        metadata = metadata | attached
     columns = Columns(
         occurred_at,
         event_id,
@@ -133,12 +138,12 @@ def _read(item: Json, batch_id: str) -> Columns | list[Columns]:
         recipients[0] if recipients else None,
         message_id=data.get("email_id"),
         transmission_id=data.get("broadcast_id"),
-        metadata=_read_tags(data.get("tags")) | metadata,
+        metadata=metadata,
         tags=tags or None,
         reason=reason,
-        url=pick(part, "link"),
-        ip_address=pick(part, "ipAddress"),
-        user_agent=pick(part, "userAgent"),
+        url=part.get("link"),
+        ip_address=part.get("ipAddress"),
+        user_agent=part.get("userAgent"),
         template=data.get("template_id"),
         subject=data.get("subject"),
         address=read_address(data.get("from")),
@@ -157,7 +162,8 @@ def _list_recipients(data: Json) -> list[str]:
     found: list[str | None] = []
     for name in ("to", "cc", "bcc", "email"):
         given = data.get(name)
-        found += map(read_address, given if type(given) is list else [given])
+        if given:
+            found += map(read_address, given if type(given) is list else [given])
     return list(dict.fromkeys(address for address in found if address))
 
 
@@ -167,12 +173,12 @@ def _find_named(recipients: list[str], reason: Any) -> list[str]:
     return [address for address in recipients if address in words]
 
 
-def _read_reason(part: Any) -> Any:
+def _read_reason(part: Json) -> Any:
     """The receiving server's words, where Resend has them, else its own."""
-    diagnostic = pick(part, "diagnosticCode")
+    diagnostic = part.get("diagnosticCode")
     if type(diagnostic) is list:
         diagnostic = " ".join(text for text in diagnostic if type(text) is str)
-    return diagnostic or pick(part, "message") or pick(part, "reason")
+    return diagnostic or part.get("message") or part.get("reason")
 
 
 def _read_tags(tags: Any) -> Json:
