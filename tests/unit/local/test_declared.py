@@ -71,6 +71,7 @@ def test_routes(template: Template) -> None:
     """Webhooks are open (the listener checks them), the API is behind the authorizer."""
     routes = {route.key: (route.function, route.authorizer) for route in read_routes(template, look_up)}
     assert routes["ANY /webhooks/{provider}"] == ("WebhookListener", None)
+    assert routes["ANY /webhooks/{provider}/{secret}"] == ("WebhookListener", None)
     assert routes["ANY /api/{proxy+}"] == ("QueryEvents", "Authorizer")
 
 
