@@ -6,6 +6,7 @@ from typing import Any
 
 from common.errors import ApiError
 from common.responses import Response, build_error
+from providers import find_provider
 from webhook_listener.receiving import Receiver
 from webhook_listener.requests import read_request
 
@@ -28,8 +29,12 @@ def handler(event: dict[str, Any], _context: object) -> Response:
         reply = _receiver().receive(request, event["requestContext"]["requestId"])
     except ApiError as error:
         log.warning("refused", extra={"provider": provider[:50], "status": error.status})
-        return build_error(
-            error, CHALLENGE if error.status == 401 else {"allow": "POST"} if error.status == 405 else None
-        )
+        return build_error(error, _list_headers(error.status, provider))
     headers = {"content-type": "application/json", **reply.headers}
     return {"statusCode": reply.status, "headers": headers, "body": reply.body}
+
+
+def _list_headers(status: int, provider: str) -> dict[str, str] | None:
+    """What RFC 9110 wants beside a status."""
+    found = find_provider(provider) if status == 405 else None
+    return CHALLENGE if status == 401 else {"allow": ", ".join(found.METHODS)} if found else None

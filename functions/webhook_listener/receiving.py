@@ -86,7 +86,7 @@ class Receiver:
 def _read_delivery(provider: Provider, request: WebhookRequest) -> WebhookRequest:
     """The request as a delivery of events: what a GET brings is its query. Raises `ApiError`."""
     if request.method not in provider.METHODS:
-        raise ApiError(405, "Method not allowed", "Send webhooks by POST.")
+        raise ApiError(405, "Method not allowed", f"Send webhooks by {' or '.join(provider.METHODS)}.")
     if request.method == "GET":
         request = request._replace(
             body=request.query.encode(), query="", headers={**request.headers, "content-type": FORM}
