@@ -25,7 +25,7 @@ from query_events.own_parameters import (
     read_own,
     refuse_cursor,
 )
-from query_events.routing import READ_EVENTS, READ_PII, Request, Route
+from query_events.routing import READ_EVENTS, READ_PII, Request, Route, clean_text
 from query_events.sizes import fit
 
 PATH: Final = "/api/v1/quarantine"
@@ -87,8 +87,9 @@ def decode_position(text: str) -> Position:
     try:
         time, key, index = decode_json(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
         instant = datetime.fromisoformat(time)
-        if type(key) is str and type(index) is int and abs(index) < 2**31 and BEGINNING <= instant <= END:
-            return instant, key.replace("\0", ""), index
+        is_ours = type(key) is str and key == clean_text(key) and type(index) is int and abs(index) < 2**31
+        if is_ours and BEGINNING <= instant <= END:
+            return instant, key, index
     except (binascii.Error, ValueError, TypeError, RecursionError):
         pass
     raise refuse_cursor()
