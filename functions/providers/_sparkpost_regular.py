@@ -26,6 +26,7 @@ from providers.sparkpost import (
     TYPES,
     build_shared,
     find_kind,
+    read_reply,
 )
 
 # Fields without a column, kept as they came. One that is missing here costs speed, nothing else.
@@ -83,6 +84,7 @@ _MAILING = _SENDER + len(SENDER_FIELDS) + len(SHARED_FIELDS)
 _RECEIVER = _MAILING + len(MAILING_FIELDS)
 _OTHER = _RECEIVER + len(RECEIVER_FIELDS)
 _REASON = _OTHER + OTHER_FIELDS.index("reason")
+_ERROR_CODE = _OTHER + OTHER_FIELDS.index("error_code")
 
 _decode: Callable[[bytes], list[Any]] = msgspec.json.Decoder(cast("Any", list)[_Item]).decode
 _encode = msgspec.json.Encoder().encode
@@ -155,7 +157,12 @@ def _read_fields(values: tuple[Any, ...], position: int, empties: bool) -> Event
         meta = bytes(metadata)
         if len(meta) < 5 or meta[0] != 123:  # not an object, or an empty one
             return ODD
-    kind = find_kind(provider_type, bounce_class, prefetched)
+    error_code = values[_ERROR_CODE]
+    if reason is None and error_code is None:
+        kind = find_kind(provider_type, bounce_class, prefetched)
+    else:
+        code = None if error_code is None else msgspec.json.decode(error_code)
+        kind = find_kind(provider_type, bounce_class, prefetched, *read_reply(code, reason))
     if bounce_class is not None and kind.bounce_class is None:
         return ODD
     group = values[_SENDER:_MAILING]

@@ -14,6 +14,7 @@ from common.events import (
     ADMIN,
     AUTORESPONDED,
     BLOCK,
+    BLOCKED,
     BOUNCED,
     CLICKED,
     COMPLAINED,
@@ -22,10 +23,14 @@ from common.events import (
     FAILED,
     HARD,
     INJECTED,
+    INVALID,
     OPENED,
+    OTHER,
     REJECTED,
     SOFT,
+    SPAM,
     SUBSCRIBED,
+    TIMED_OUT,
     UNDETERMINED,
     UNKNOWN,
     UNSUBSCRIBED,
@@ -52,6 +57,7 @@ from providers._fields import (
     split_domain,
     take_texts,
 )
+from providers._smtp import read_smtp
 from providers._verification import check_shared_secret
 
 NAME = "sparkpost"
@@ -93,26 +99,27 @@ class BounceClass(NamedTuple):
 
     bounce_kind: str
     event_type: str | None = None  # ours, where the class says more than the type
+    reject_reason: str = OTHER
     words: str = ""  # what it says more than the kind, if it does
 
 
 # Source: SparkPost's "Bounce Classification Codes". The first of each kind stands for bounces of no other class.
 BOUNCE_CLASSES: Final[Mapping[int, BounceClass]] = {
     1: BounceClass(UNDETERMINED),
-    10: BounceClass(HARD, words="the recipient is invalid"),
+    10: BounceClass(HARD, reject_reason=INVALID, words="the recipient is invalid"),
     20: BounceClass(SOFT),
     21: BounceClass(SOFT, words="the domain could not be looked up"),
     22: BounceClass(SOFT, words="the mailbox is full"),
     23: BounceClass(SOFT, words="the message is too large"),
-    24: BounceClass(SOFT, words="the receiving server did not answer in time"),
-    25: BounceClass(ADMIN),
-    30: BounceClass(HARD, words="there is no such recipient"),
+    24: BounceClass(SOFT, reject_reason=TIMED_OUT, words="the receiving server did not answer in time"),
+    25: BounceClass(ADMIN, reject_reason=BLOCKED),
+    30: BounceClass(HARD, reject_reason=INVALID, words="there is no such recipient"),
     40: BounceClass(SOFT),
-    50: BounceClass(BLOCK),
-    51: BounceClass(BLOCK, words="taken for spam, by the sender"),
-    52: BounceClass(BLOCK, words="taken for spam, by the content"),
-    53: BounceClass(BLOCK, words="an attachment is not allowed"),
-    54: BounceClass(BLOCK, words="the server does not relay"),
+    50: BounceClass(BLOCK, reject_reason=BLOCKED),
+    51: BounceClass(BLOCK, reject_reason=SPAM, words="taken for spam, by the sender"),
+    52: BounceClass(BLOCK, reject_reason=SPAM, words="taken for spam, by the content"),
+    53: BounceClass(BLOCK, reject_reason=BLOCKED, words="an attachment is not allowed"),
+    54: BounceClass(BLOCK, reject_reason=BLOCKED, words="the server does not relay"),
     60: BounceClass(SOFT, AUTORESPONDED),  # a vacation reply
     70: BounceClass(SOFT),
     80: BounceClass(ADMIN, SUBSCRIBED),
@@ -287,7 +294,7 @@ def _build_event(fields: Json, detail: Json, notes: Json, position: int) -> Even
     event = Event(
         occurred_at,
         _take_event_id(detail, absent, fields),
-        _take_kind(detail),
+        _take_kind(detail, reason),
         Mailing._make((*texts[9:14], _take_tags(detail), sender)),
         Receiver._make((domain, *receiver)),
         None if user_agent is None else _take_client(detail, user_agent),
@@ -333,28 +340,46 @@ def _take_recipient(detail: Json, absent: list[str]) -> str | None:
     return recipient
 
 
-def _take_kind(detail: Json) -> Kind:
-    """The classification, from type, bounce class and the reading of the user agent."""
+def _take_kind(detail: Json, reason: str | None) -> Kind:
+    """The classification, from type, bounce class, the receiving server's reply and the reading of the user agent."""
     bounce_class = detail.get("bounce_class")
     parsed = detail.get("user_agent_parsed")
     prefetched = type(parsed) is dict and parsed.get("is_prefetched") is True
-    kind = find_kind(detail.pop("type"), bounce_class if type(bounce_class) is str else None, prefetched)
+    provider_type = detail.pop("type")
+    reply = read_reply(detail.get("error_code"), reason)
+    kind = find_kind(provider_type, bounce_class if type(bounce_class) is str else None, prefetched, *reply)
     if kind.bounce_class is not None:
         del detail["bounce_class"]
     return kind
 
 
+def read_reply(error_code: object, reason: str | None) -> tuple[int | None, str | None]:
+    """The reply code and the enhanced status of the receiving server; the field for the code wins over the words."""
+    smtp_code, enhanced_status = read_smtp(reason)
+    return read_smtp(read_text(error_code))[0] or smtp_code, enhanced_status
+
+
 @lru_cache(CACHED)
-def find_kind(provider_type: str, bounce_class: str | None, prefetched: bool) -> Kind:  # noqa: FBT001 - a key's part
+def find_kind(
+    provider_type: str,
+    bounce_class: str | None,
+    prefetched: bool,  # noqa: FBT001 - a key's part
+    smtp_code: int | None = None,
+    enhanced_status: str | None = None,
+) -> Kind:
     """The kind of these."""
     event_type = TYPES.get(provider_type, (None, UNKNOWN))[1]
     number = None
     if bounce_class is not None and bounce_class.isascii() and bounce_class.isdigit() and len(bounce_class) < 6:
         number = int(bounce_class) if str(int(bounce_class)) == bounce_class else None
-    bounce_kind = None
+    bounce_kind = reject_reason = None
+    found = BOUNCE_CLASSES.get(number or 1, UNCLASSIFIED)
     if event_type == BOUNCED:
-        found = BOUNCE_CLASSES.get(number or 1, UNCLASSIFIED)
         bounce_kind, event_type = found.bounce_kind, found.event_type or event_type
+    if event_type in {BOUNCED, DEFERRED}:
+        reject_reason = found.reject_reason
+    elif event_type == REJECTED:  # by SparkPost; which list an address is on, it doesn't say
+        reject_reason = BLOCKED if number in {None, 1} else found.reject_reason
     return Kind(
         provider=NAME,
         provider_type=provider_type,
@@ -364,6 +389,9 @@ def find_kind(provider_type: str, bounce_class: str | None, prefetched: bool) ->
         out_of_band=provider_type == "out_of_band",
         machine_open=prefetched and event_type == OPENED,
         first_open=provider_type in ("initial_open", "amp_initial_open"),
+        reject_reason=reject_reason,
+        smtp_code=smtp_code,
+        enhanced_status=enhanced_status,
     )
 
 

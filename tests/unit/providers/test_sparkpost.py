@@ -45,7 +45,13 @@ def test_bounce_is_normalised_whole() -> None:
     assert event == Event(
         occurred_at=AT,
         event_id="92356927693813856",
-        kind=Kind("sparkpost", "bounce", "bounced", bounce_class=1, bounce_kind="undetermined"),
+        kind=Kind(
+            *("sparkpost", "bounce", "bounced"),
+            bounce_class=1,
+            bounce_kind="undetermined",
+            reject_reason="other",
+            smtp_code=554,
+        ),
         mailing=Mailing(
             campaign="Example Campaign Name",
             template="templ-1234",
@@ -150,10 +156,46 @@ def test_ping_counts_as_a_place() -> None:
 def test_bounce_class_tells_the_kind(bounce_class: int) -> None:
     """Every class has a kind, or makes it another type of event."""
     kind = parse_one({"type": "bounce", "bounce_class": str(bounce_class)}).kind
-    expected, override, _ = BOUNCE_CLASSES[bounce_class]
-    assert kind.event_type == (override or "bounced")
-    assert kind.bounce_kind == (None if override else expected)
+    expected = BOUNCE_CLASSES[bounce_class]
+    assert kind.event_type == (expected.event_type or "bounced")
+    assert kind.bounce_kind == (None if expected.event_type else expected.bounce_kind)
+    assert kind.reject_reason == (None if expected.event_type else expected.reject_reason)
     assert kind.bounce_class == bounce_class
+
+
+@pytest.mark.parametrize(
+    ("fields", "reply"),
+    [
+        ({"error_code": "554", "raw_reason": "550 5.1.1 no such user"}, (554, "5.1.1")),
+        ({"error_code": 554}, (554, None)),
+        ({"error_code": "none", "raw_reason": "421 4.7.0 slow down"}, (421, "4.7.0")),
+        ({"error_code": ["554"], "reason": "550 no"}, (550, None)),
+        ({"error_code": "", "raw_reason": "MAIL REFUSED"}, (None, None)),
+        ({}, (None, None)),
+    ],
+)
+@pytest.mark.parametrize("provider_type", ["bounce", "delay", "policy_rejection"])
+def test_reply_becomes_numbers(provider_type: str, fields: dict[str, Any], reply: tuple[object, object]) -> None:
+    """The code of its own field, else of the words; the enhanced status of the words. The item comes back whole."""
+    item = {"type": provider_type, **fields}
+    event = parse_one(item)
+    assert (event.kind.smtp_code, event.kind.enhanced_status) == reply
+    assert restore(event)["msys"]["message_event"] | item == restore(event)["msys"]["message_event"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"type": "delay", "bounce_class": "24"}, "timed_out"),
+        ({"type": "delay"}, "other"),
+        ({"type": "policy_rejection"}, "blocked"),
+        ({"type": "policy_rejection", "bounce_class": "10"}, "invalid"),
+        ({"type": "delivery"}, None),
+    ],
+)
+def test_why_a_message_did_not_arrive(fields: dict[str, str], reason: str | None) -> None:
+    """Bounces, deferrals and rejections say why in our words; a rejection without a class was a policy's."""
+    assert parse_one(fields).kind.reject_reason == reason
 
 
 @pytest.mark.parametrize("bounce_class", ["26", "999999", "x", "-1", 10, None, ""])

@@ -33,6 +33,23 @@ def compare(event: Event) -> tuple[object, ...]:
     return (*event[:-1], json.loads(event.detail))
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"error_code": "554", "raw_reason": "550 5.1.1 no such user"},
+        {"error_code": 554},
+        {"raw_reason": "421 4.7.0 slow down"},
+        {"error_code": {}},
+    ],
+)
+def test_both_ways_read_the_same_reply(fields: dict[str, Any]) -> None:
+    """Code and enhanced status, whatever form the code has."""
+    body = build(type="bounce", bounce_class="10", **fields)
+    (quick,) = parse_regular(body) or ()
+    assert quick is not ODD
+    assert [compare(quick)] == [compare(event) for event in read_slowly(body)]  # type: ignore[arg-type]
+
+
 def test_both_ways_lead_to_the_same() -> None:
     """Generated traffic, nearly all regular, is read alike by both ways."""
     for body in batches(3000, seed=11):
