@@ -45,6 +45,7 @@ class Operator(Comparator):
 
     LIKE = " LIKE "
     OVERLAPS = " && "
+    CONTAINS = " @> "
 
 
 class Filter(NamedTuple):
@@ -91,13 +92,16 @@ def filter_plain(table: Table, term: Term) -> Filter:
 
 
 def filter_words(table: Table, term: Term, separator: str = WORDS) -> Filter:
-    """A text that has the bound words; `name_patterns` and `name_rarest` are the parts of `Keywords`."""
+    """A text that has the bound words; `name_patterns`, `name_rarest` and `name_common` are the parts of `Keywords`."""
 
     def holds(name: str) -> Criterion:
         matches = compare(space_words(term, separator), Operator.LIKE, any_of(bind(f"{name}_patterns")))
         if table is not mailings:
             return matches
-        return compare(split_words(term), Operator.OVERLAPS, bind(f"{name}_rarest")) & matches
+        words = split_words(term)
+        one = compare(words, Operator.OVERLAPS, bind(f"{name}_rarest"))
+        common = Cast(bind(f"{name}_common"), "text[]")  # type: ignore[no-untyped-call]
+        return one & compare(words, Operator.CONTAINS, common) & matches
 
     return Filter(table, holds, is_like_any(term))
 

@@ -17,6 +17,7 @@ class Keywords(NamedTuple):
 
     patterns: list[str]  # LIKE: the words with one space around each
     rarest: list[str]  # of each pattern the longest word, for an index of words
+    common: list[str]  # the words that all patterns have
 
 
 def fold(text: str) -> str:
@@ -38,4 +39,5 @@ def build_keywords(texts: list[str], separator: str) -> Keywords:
     """What matches one of these texts. A text without a word matches nothing."""
     values = [words for text in texts if (words := split_words(text, separator))]
     patterns = [f"% {escape_pattern(' '.join(words))} %" for words in values]
-    return Keywords(patterns, [max(words, key=len) for words in values])
+    common = set.intersection(*map(set, values)) if values else set()
+    return Keywords(patterns, [max(words, key=len) for words in values], sorted(common))

@@ -57,6 +57,7 @@ def select_whole_events(page: Selectable) -> QueryBuilder:
 _OWN = 5
 _MAILING = _OWN + len(_OWN_COLUMNS) + 2
 _SENDER = _MAILING + len(Mailing._fields) - 1
+_END = _SENDER + len(Sender._fields)
 
 
 class SharedRows(Generic[Row]):
@@ -91,7 +92,7 @@ class EventReader:
         self._clients = SharedRows("clients", "client_key", Client._fields, Client)
 
     def read(self, cursor: Cursor, rows: list[tuple[Any, ...]]) -> list[Event]:
-        """The events of rows of `select_whole_events`, in their order."""
+        """The events of rows that begin with what `select_whole_events` gives, in their order."""
         kinds = self._kinds.read(cursor, {row[2] for row in rows})
         receivers = self._receivers.read(cursor, {row[3] for row in rows})
         clients = self._clients.read(cursor, {row[4] for row in rows if row[4] is not None})
@@ -106,7 +107,7 @@ def _make_event(row: tuple[Any, ...], kind: Kind, receiver: Receiver, client: Cl
         event_id=read_event_id(kind.provider, row[1]),
         kind=kind,
         # Tags are never null, but a mailing may be gone for an instant, while its last events are being dropped.
-        mailing=Mailing() if tags is None else Mailing._make((*mailing, tuple(tags), Sender._make(row[_SENDER:]))),
+        mailing=Mailing() if tags is None else Mailing._make((*mailing, tuple(tags), Sender._make(row[_SENDER:_END]))),
         receiver=receiver,
         client=client,
         recipient=recipient,

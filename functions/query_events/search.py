@@ -3,16 +3,18 @@
 The text of a query depends only on which parameters are given, so it is built once for each set of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 from psycopg2.extensions import connection as Connection
-from pypika import Order, Tuple
+from psycopg2.extensions import cursor as DatabaseCursor
+from pypika import AliasedQuery, Order, Tuple
 from pypika import PostgreSQLQuery as Query
 from pypika import functions as fn
 from pypika.queries import QueryBuilder
+from pypika.terms import Criterion
 
 from common.events import Event
 from query_events.conditions import bind, events
@@ -20,10 +22,12 @@ from query_events.given import recognise
 from query_events.pages import Cursor
 from query_events.parameters import DEFAULT_PAGE
 from query_events.rows import PAGE_COLUMNS, EventReader, select_whole_events
-from query_events.shared_keys import Shape, Use, build_criterion, find_keys, list_criteria, matches_nothing
+from query_events.shared_keys import Keys, Shape, Use, build_criterion, find_keys, list_criteria, matches_nothing
 
 DEFAULT_AGE = timedelta(hours=24)
 DEFAULT_LAG = timedelta(minutes=1)  # what came in the last minute is left out unless asked for
+ENOUGH: Final = 2_000  # events that are gathered before it is asked where they lie
+RANGE: Final = frozenset({"from", "to"})
 ALLOW_HASH_JOIN = "SET LOCAL enable_hashjoin = on; "
 
 Uses = tuple[tuple[str, Use], ...]  # of each shared table's keys
@@ -62,20 +66,57 @@ def search_events(connection: Connection, values: Mapping[str, object], cursor: 
         if matches_nothing(keys):
             return Page([], [], cursor.total if cursor else 0, more=False)
         bound |= {each.name: each.bound for each in keys}
-        uses = tuple((each.name, each.page_use) for each in keys)
-        database.execute(build_page_query(shapes, uses, paged=cursor is not None), bound)
-        rows = database.fetchall()
+        rows, total = _Search(database, shapes, keys, bound, cursor).find()
         more = len(rows) > size
-        if cursor is not None:
-            total = cursor.total
-        elif more or (offset and not rows):
-            database.execute(build_count_query(shapes, tuple((each.name, each.count_use) for each in keys)), bound)
-            ((total,),) = database.fetchall()
-        else:
-            total = offset + len(rows)
         del rows[size:]
         found = _reader.read(database, rows)
     return Page(found, [(row[0], row[1]) for row in rows], total, more)
+
+
+class _Search(NamedTuple):
+    """A search whose keys are found."""
+
+    database: DatabaseCursor
+    shapes: tuple[Shape, ...]
+    keys: list[Keys]
+    bound: dict[str, object]
+    cursor: Cursor | None
+
+    def find(self) -> tuple[list[tuple[Any, ...]], int]:
+        """The rows of the page and one more if there is one, and how many match in all."""
+        uses = tuple((each.name, each.page_use) for each in self.keys)
+        if any(use is Use.INDEX for _, use in uses):
+            return self._find_by_index(uses)
+        rows = self._run(build_page_query, uses)
+        if self.cursor is not None:
+            return rows, self.cursor.total
+        offset, limit = cast("int", self.bound["offset"]), self.bound["limit"]
+        if len(rows) == limit or (offset and not rows):
+            return rows, self._count()
+        return rows, offset + len(rows)
+
+    def _find_by_index(self, uses: Uses) -> tuple[list[tuple[Any, ...]], int]:
+        """As `find`. Few events are gathered and sorted; the newest of many are probably among the newest of all."""
+        self.bound["enough"] = ENOUGH
+        rows = self._run(build_gather_query, uses)
+        gathered = rows[0][-1] if rows else 0
+        known = self.cursor.total if self.cursor else None if self.bound["offset"] and not rows else gathered
+        if gathered < ENOUGH:
+            return rows, self._count() if known is None else known
+        total = self.cursor.total if self.cursor else self._count()
+        self.bound["reach"] = total // 2  # where they all lie further back, little is lost beside having counted them
+        rows = self._run(build_walk_query, uses)
+        return rows if len(rows) == self.bound["limit"] else self._run(build_page_query, uses), total
+
+    def _run(self, build: Callable[[tuple[Shape, ...], Uses, bool], str], uses: Uses) -> list[tuple[Any, ...]]:
+        self.database.execute(build(self.shapes, uses, self.cursor is not None), self.bound)
+        return self.database.fetchall()
+
+    def _count(self) -> int:
+        uses = tuple((each.name, each.count_use) for each in self.keys)
+        self.database.execute(build_count_query(self.shapes, uses), self.bound)
+        ((total,),) = self.database.fetchall()
+        return cast("int", total)
 
 
 def _bind(values: Mapping[str, object]) -> tuple[tuple[Shape, ...], dict[str, object]]:
@@ -95,33 +136,70 @@ def _bind(values: Mapping[str, object]) -> tuple[tuple[Shape, ...], dict[str, ob
     return tuple(shapes), bound
 
 
-def _filter(shapes: tuple[Shape, ...], uses: Uses) -> QueryBuilder:
+def _filter(shapes: tuple[Shape, ...], uses: Uses, *, paged: bool = False) -> QueryBuilder:
     query = Query.from_(events)
     for criterion in list_criteria(shapes, events):
         query = query.where(criterion)
     for name, use in uses:
         query = query.where(build_criterion(shapes, name, use))
-    return query
+    return query.where(_is_behind_cursor()) if paged else query
 
 
-@lru_cache(maxsize=256)
-def build_page_query(shapes: tuple[Shape, ...], uses: Uses, *, paged: bool) -> str:
-    """The SQL of a page of what these filters find."""
-    query = _filter(shapes, uses)
-    if paged:
-        query = query.where(
-            Tuple(events.occurred_at, events.event_key) < Tuple(bind("cursor_time"), bind("cursor_key"))
-        )
-    # The page is found on events alone; only then its rows are joined with what they share.
+def _is_behind_cursor() -> Criterion:
+    return Tuple(events.occurred_at, events.event_key) < Tuple(bind("cursor_time"), bind("cursor_key"))
+
+
+def _select_columns(query: QueryBuilder) -> QueryBuilder:
+    return query.select(*(events.field(name) for name in PAGE_COLUMNS))
+
+
+def _select_page(query: QueryBuilder) -> QueryBuilder:
+    """The page is found on events alone; only then its rows are joined with what they share."""
     page = (
-        query.select(*(events.field(name) for name in PAGE_COLUMNS))
+        _select_columns(query)
         .orderby(events.occurred_at, events.event_key, order=Order.desc)
         .limit(cast("int", bind("limit")))
         .offset(cast("int", bind("offset")))
         .as_("page")
     )
-    whole = select_whole_events(page).orderby(page.occurred_at, page.event_key, order=Order.desc)
-    return str(whole.get_sql())
+    return select_whole_events(page).orderby(page.occurred_at, page.event_key, order=Order.desc)
+
+
+@lru_cache(maxsize=256)
+def build_page_query(shapes: tuple[Shape, ...], uses: Uses, paged: bool) -> str:  # noqa: FBT001 - as the others
+    """The SQL of a page of what these filters find."""
+    return str(_select_page(_filter(shapes, uses, paged=paged)).get_sql())
+
+
+@lru_cache(maxsize=256)
+def build_gather_query(shapes: tuple[Shape, ...], uses: Uses, paged: bool) -> str:  # noqa: FBT001
+    """As a page, of some `enough` events that are found, in no order; each row ends with how many they were."""
+    found = _select_columns(_filter(shapes, uses, paged=paged)).limit(cast("int", bind("enough")))
+    name = AliasedQuery("events")
+    count = Query.from_(name).select(fn.Count("*"))
+    return str(_select_page(Query.from_(name)).select(count).with_(found, "events").get_sql())
+
+
+@lru_cache(maxsize=256)
+def build_walk_query(shapes: tuple[Shape, ...], uses: Uses, paged: bool) -> str:  # noqa: FBT001
+    """As a page, of what these filters find among the newest `reach` events of the range."""
+    query = Query.from_(events)
+    for criterion in list_criteria(shapes, events, only=RANGE):
+        query = query.where(criterion)
+    if paged:
+        query = query.where(_is_behind_cursor())
+    newest = (
+        _select_columns(query)
+        .orderby(events.occurred_at, events.event_key, order=Order.desc)
+        .limit(cast("int", bind("reach")))
+        .as_("events")
+    )
+    walked = Query.from_(newest)
+    for criterion in list_criteria(shapes, events):
+        walked = walked.where(criterion)
+    for name, use in uses:
+        walked = walked.where(build_criterion(shapes, name, Use.HASH if use is Use.INDEX else use))
+    return str(_select_page(walked).get_sql())
 
 
 @lru_cache(maxsize=256)

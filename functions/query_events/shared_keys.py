@@ -10,7 +10,7 @@ How the search then uses the keys depends on how many there are, because Postgre
 - where they are too many to be listed, the row that an event points to is looked up for each event.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from enum import Enum
 from functools import lru_cache
 from typing import Final, NamedTuple, cast
@@ -113,11 +113,13 @@ class Keys(NamedTuple):
         return f"{{{','.join(map(str, self.found))}}}"
 
 
-def list_criteria(shapes: Iterable[Shape], table: Table) -> list[Criterion]:
-    """What the filters ask of a row of a table."""
+def list_criteria(shapes: Iterable[Shape], table: Table, only: Container[str] | None = None) -> list[Criterion]:
+    """What the filters, or those of some names, ask of a row of a table."""
     criteria = []
     for number, (name, negated, prefix) in enumerate(shapes):
         asked = Asked(PARAMETERS[name], negated, prefix)
+        if only is not None and name not in only:
+            continue
         if asked.row.filter is not None and asked.row.filter.table is table and asked.condition is not None:
             criteria.append(asked.condition(f"v{number}"))
     return criteria

@@ -13,7 +13,7 @@ from psycopg2.extensions import connection as Connection
 from common.clock import format_instant
 from common.event_keys import make_event_key, read_event_id
 from local.postgres import SUPERUSER, Postgres
-from query_events import events_message, message_events, shared_keys
+from query_events import events_message, message_events, search, shared_keys
 from query_events.parameters import NEGATION, PARAMETERS, PREFIX, TABLE, Dialect
 from query_events.routing import Route
 from s3_loader.batches import Batch
@@ -434,15 +434,18 @@ def test_no_value_is_sql(query: Connection, text: str) -> None:
 
 
 LIMITS = {"few": (100, 2_000, 20_000), "list": (100, 0, 20_000), "hash": (0, 0, 20_000), "look up and join": (0, 0, 0)}
+LIMITS["walk"] = LIMITS["few"]
 
 
 @pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
 def test_number_of_keys_changes_no_result(
-    query: Connection, monkeypatch: pytest.MonkeyPatch, limits: tuple[int, int, int]
+    query: Connection, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, limits: tuple[int, int, int]
 ) -> None:
     """Whether shared rows' keys are few or too many to be listed, the page and the count are the same."""
     for name, limit in zip(("FEW", "SOME", "MOST"), limits, strict=True):
         monkeypatch.setattr(shared_keys, name, limit)
+    if "walk" in request.node.name:
+        monkeypatch.setattr(search, "ENOUGH", 1)
     for name, text, ids in FILTERS:
         found = set(ids.split())
         assert find(query, {name: text}) == found, name
