@@ -198,6 +198,9 @@ OURS = {
     "provider_type": "The type in the provider's own words",
     "event_type": "The type in Mailwake's words, the same for every provider",
     "bounce_kind": "Of a bounce: hard, soft, block, admin or undetermined",
+    "reject_reason": "Of a bounce, a delay or a rejection, where it is known: why, in Mailwake's words",
+    "smtp_code": "The receiving server's reply code, where it is known",
+    "enhanced_status": "The receiving server's enhanced status code (RFC 3463), where it is known",
     "machine_open": "Whether a program opened it, not a person",
     "shortened": "True where the event is too large for an answer, and lacks what is large",
 }

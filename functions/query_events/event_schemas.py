@@ -1,6 +1,6 @@
 """JSON Schemas of what the search answers, made from the description of events."""
 
-from common.events import BOUNCE_KINDS, EVENT_TYPES, Json
+from common.events import BOUNCE_KINDS, EVENT_TYPES, REJECT_REASONS, Json
 from query_events.descriptions import FIELDS, OURS, describe
 
 _TEXT: Json = {"type": "string"}
@@ -16,13 +16,19 @@ _TYPED: Json = {
     "bounce_kind": {"enum": [*sorted(BOUNCE_KINDS), None]},
     "machine_open": {"type": "boolean"},
 }
+# What an event has where it is known.
+_KNOWN: Json = {
+    "reject_reason": {"enum": sorted(REJECT_REASONS)},
+    "smtp_code": {"type": "integer", "minimum": 200, "maximum": 599},
+    "enhanced_status": _TEXT,
+}
 
 
 def build_event_schema(zone: str, **more: Json) -> Json:
     """An event whose `timestamp` ends with this zone."""
     typed: Json = _TYPED | {"timestamp": {"type": "string", "pattern": _TIME + zone + "$"}} | more
     names = [name for name in (*FIELDS, *OURS) if name != "tdate" or name in more]
-    properties = {name: {"description": describe(name), **typed.get(name, {})} for name in names}
+    properties = {name: {"description": describe(name), **(typed | _KNOWN).get(name, {})} for name in names}
     return {"type": "object", "required": [*typed], "properties": properties}
 
 

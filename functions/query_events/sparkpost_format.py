@@ -1,7 +1,8 @@
 """Events as SparkPost's search gives them: one flat object each, in the types of value of its two dialects.
 
 Events of other providers get SparkPost's field names too. Beside SparkPost's words stand `provider`, `provider_type`,
-`event_type`, `bounce_kind` and `machine_open`.
+`event_type`, `bounce_kind` and `machine_open`;
+where they are known, `reject_reason`, `smtp_code` and `enhanced_status` too.
 Source: SparkPost's "Events" and "Message Events" APIs and its guide for those who move from the latter to the former.
 """
 
@@ -121,12 +122,14 @@ def _rename(fields: Mapping[str, str], source: object) -> Json:
 @lru_cache(CACHED)
 def _describe(kind: Kind) -> Json:
     """What stands beside SparkPost's words on every event."""
+    why = {name: getattr(kind, name) for name in ("reject_reason", "smtp_code", "enhanced_status")}
     return {
         "provider": kind.provider,
         "provider_type": kind.provider_type,
         "event_type": kind.event_type,
         "bounce_kind": kind.bounce_kind,
         "machine_open": kind.machine_open,
+        **{name: value for name, value in why.items() if value is not None},
     }
 
 

@@ -33,7 +33,13 @@ AT = datetime(2026, 11, 21, 9, 12, 33, 120_000, tzinfo=UTC)
 SENDGRID = Event(
     occurred_at=AT,
     event_id="4611686018427387905",
-    kind=Kind("sendgrid", "blocked", BOUNCED, bounce_kind=HARD),
+    kind=Kind(
+        *("sendgrid", "blocked", BOUNCED),
+        bounce_kind=HARD,
+        reject_reason="invalid",
+        smtp_code=550,
+        enhanced_status="5.1.1",
+    ),
     mailing=Mailing(
         campaign="spring",
         template="welcome",
@@ -108,6 +114,9 @@ def test_events_of_another_provider_have_sparkposts_fields() -> None:
         "event_type": "bounced",
         "bounce_kind": "hard",
         "machine_open": False,
+        "reject_reason": "invalid",
+        "smtp_code": 550,
+        "enhanced_status": "5.1.1",
     }
 
 
