@@ -264,7 +264,7 @@ def test_received_mail_is_set_aside_by_name(fields: dict[str, Any]) -> None:
 
 def test_wrong_types_and_unknown_words() -> None:
     """What is not as expected leaves its column empty; an unknown word is kept."""
-    values = read(OPEN, RecordType="Teleport", Recipient=[], MessageID=7, Geo=[], UserAgent={}, Details=7, ServerID=[])
+    values = read(OPEN, RecordType="Teleport", Recipient=[], MessageID=7, Geo=[7], UserAgent={}, Details=7, ServerID=[])
     assert (values["event_type"], values["provider_type"], values["message_id"]) == ("unknown", "Teleport", "7")
     assert read(OPEN, Geo={"IP": None})["event_type"] == "opened"
     assert read(OPEN, Geo={"IP": "192.0.2.7", "City": "Oslo"})["ip_address"] == "192.0.2.7"
