@@ -106,6 +106,12 @@ def filter_words(table: Table, term: Term, separator: str = WORDS) -> Filter:
     return Filter(table, holds, is_like_any(term))
 
 
+def filter_subaccounts() -> Filter:
+    """A subaccount; `0` is the primary account, which some events name and others don't."""
+    column, primary = senders.subaccount, ValueWrapper("0")
+    return Filter(senders, lambda name: is_any(column)(name) | (column.isnull() & is_any(primary)(name)))
+
+
 def filter_tags() -> Filter:
     """A list that has one of the values."""
     return Filter(

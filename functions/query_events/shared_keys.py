@@ -125,11 +125,12 @@ def list_criteria(shapes: Iterable[Shape], table: Table, only: Container[str] | 
     return criteria
 
 
-def _list_shared(shapes: tuple[Shape, ...], shared: Shared) -> list[Criterion]:
-    """As `list_criteria`; what is asked of senders is asked of their mailings."""
+def _list_shared(shapes: tuple[Shape, ...], shared: Shared, *, joined: bool = False) -> list[Criterion]:
+    """As `list_criteria`; what is asked of senders is asked of their mailings, by a list of them or by a join."""
     criteria = list_criteria(shapes, shared.table)
     if shared.table is mailings and (asked := list_criteria(shapes, senders)):
-        criteria.append(mailings.sender_key == any_of(array_of(_select(senders, "sender_key", Criterion.all(asked)))))
+        found = _select(senders, "sender_key", Criterion.all(asked))
+        criteria.append(mailings.sender_key == any_of(found if joined else array_of(found)))
     return criteria
 
 
@@ -203,7 +204,8 @@ def build_criterion(shapes: tuple[Shape, ...], name: str, use: Use) -> Criterion
     elif use is Use.HASH:
         criterion = hide(key) == any_of(given)
     else:
-        criterion = key == any_of(_select(shared.table, shared.key, Criterion.all(wanted)))
+        joined = _list_shared(shapes, shared, joined=True)
+        criterion = key == any_of(_select(shared.table, shared.key, Criterion.all(joined)))
     return criterion | key.isnull() if also_none else criterion
 
 
