@@ -11,14 +11,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from common.events import Json
-from common.json_text import encode_json
+from common.json_text import decode_json, encode_json
 
 NOTES = ""  # no provider has a field of this name; one that has is kept whole
 LONGEST_INDEXED = 600  # characters of a column that a B-tree indexes, in any script; longer ones stay in the detail too
 TEXT_OR_ABSENT = frozenset({str, type(None)})
 # What JSON can say and Postgres can't hold: NUL, and halves of surrogate pairs.
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-_ESCAPED_UNSTORABLE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")  # whole pairs of surrogates too
+# Escaped: whole pairs of surrogates too, and a backslash that may escape something once more.
+_ESCAPED_UNSTORABLE = re.compile(rb"\\u(?:0000|005[cC]|[dD][89a-fA-F])")
 
 
 def take_texts(fields: Json, names: Sequence[str], detail: Json) -> list[str | None]:
@@ -87,6 +88,19 @@ def clean(value: Any) -> Any:
     if type(value) is dict:
         return {clean(name): clean(entry) for name, entry in value.items()}
     return value
+
+
+def decode_inner(text: str) -> Any:
+    """The value of a JSON text that is itself a text of an item, cleaned. Raises `ValueError`.
+
+    Cleaning the item did not show what is escaped in here.
+    """
+    encoded = text.encode("utf-8", "surrogatepass")
+    try:
+        value = decode_json(encoded)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return clean(value) if may_be_unstorable(encoded) else value
 
 
 def split_domain(address: str | None) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.events import Json
-from common.json_text import decode_json
+from providers._fields import decode_inner
 
 NAMES = frozenset({"x-tag", "x-tags", "x-metadata"})
 
@@ -28,8 +28,8 @@ def read_mail_headers(headers: Any, name_key: str = "name") -> tuple[list[str], 
             tags.append(text)
             continue
         try:
-            value = decode_json(text.encode("utf-8", "surrogatepass"))
-        except (ValueError, RecursionError):
+            value = decode_inner(text)
+        except ValueError:
             continue
         if name.lower() == "x-metadata" and type(value) is dict:
             metadata |= value

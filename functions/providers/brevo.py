@@ -42,10 +42,9 @@ from common.events import (
     Kind,
     Unparseable,
 )
-from common.json_text import decode_json
 from providers import Answers, Delivery, WebhookRequest
 from providers._events import CACHED, Columns, parse_json, read_address, read_events, restore_item
-from providers._fields import hash_canonical, read_epoch
+from providers._fields import decode_inner, hash_canonical, read_epoch
 from providers._flat import get_first
 from providers._smtp import read_smtp
 from providers._times import read_utc
@@ -212,8 +211,8 @@ def _read_tags(value: Any) -> Any:
     """A list, a tag, or a tag whose text is a JSON array of tags."""
     if type(value) is str and value[:1] == "[":
         try:
-            tags = decode_json(value.encode())
-        except (ValueError, RecursionError):
+            tags = decode_inner(value)
+        except ValueError:
             return value
         return tags if type(tags) is list else value
     return value or None
@@ -225,8 +224,8 @@ def _read_metadata(value: Any) -> Json:
         return value
     if type(value) is str and value.lstrip()[:1] == "{":
         try:
-            decoded = decode_json(value.encode())
-        except (ValueError, RecursionError):
+            decoded = decode_inner(value)
+        except ValueError:
             decoded = None
         if type(decoded) is dict:
             return decoded

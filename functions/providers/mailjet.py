@@ -35,10 +35,9 @@ from common.events import (
     Kind,
     Unparseable,
 )
-from common.json_text import decode_json
 from providers import Delivery, WebhookRequest
 from providers._events import CACHED, Columns, parse_json, read_events, restore_item
-from providers._fields import hash_canonical, read_epoch, read_text
+from providers._fields import decode_inner, hash_canonical, read_epoch, read_text
 from providers._smtp import read_smtp
 from providers._verification import check_shared_secret
 
@@ -172,8 +171,8 @@ def _read_metadata(payload: Any, custom_id: Any) -> Json:
 def _decode_object(text: str) -> Json:
     if text[0] == "{":
         try:
-            value = decode_json(text.encode())
-        except (ValueError, RecursionError):
+            value = decode_inner(text)
+        except ValueError:
             return {"Payload": text}
         if type(value) is dict:
             return value

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from common.events import Event, Unparseable
 from providers import list_mappings, list_providers
 from providers._events import Columns, make_event, read_address, read_tags, restore_item
-from providers._fields import clean, read_epoch, read_text, split_domain
+from providers._fields import clean, decode_inner, may_be_unstorable, read_epoch, read_text, split_domain
+from providers._mail_headers import read_mail_headers
 from providers._smtp import read_smtp
 from tests.fuzz.changes import ODD, change_body, change_request, change_value
 from tests.fuzz.checks import (
@@ -196,7 +197,7 @@ def test_readers_take_any_value(value: Any) -> None:
     assert read_text(value) is None or isinstance(value, str | int | float)
     assert all(isinstance(tag, str) for tag in read_tags(value))
     assert isinstance(value, str) or read_smtp(value) == (None, None)
-    assert split_domain(read_address(value)) is None or "@" in value
+    assert not split_domain(read_address(value)) or "@" in str(value)
     with suppress(ValueError):
         assert read_epoch(value).tzinfo is not None
 
@@ -213,6 +214,14 @@ def test_columns_take_any_value(column: str) -> None:
         hash((made.mailing, made.receiver))
 
 
+@pytest.mark.parametrize("escape", ["\\u0000", "\\ud800", "\\uDFFF"])
+def test_json_within_a_text_is_cleaned_too(escape: str) -> None:
+    """What a sender wrote as JSON within a text (tags, metadata) holds nothing that Postgres can't, however escaped."""
+    assert decode_inner(f'{{"{escape}": ["a{escape}"]}}') == {"\ufffd": ["a\ufffd"]}
+    assert read_mail_headers([{"name": "X-Tags", "value": f'["{escape}"]'}])[0] == ["\ufffd"]
+    assert may_be_unstorable(json.dumps(escape).replace("\\\\", "\\u005c").encode())
+
+
 @pytest.mark.parametrize("name", ["mailersend", "sendgrid", "amazon_ses", "postmark"])
 def test_nesting_at_the_limit_is_set_aside(name: str) -> None:
     """What can just be read can just be written to the quarantine too: the loader goes on."""
@@ -221,6 +230,7 @@ def test_nesting_at_the_limit_is_set_aside(name: str) -> None:
         for depth in range(10_003, 9_000, -1):  # the interpreter gives up somewhere here, by what it is in the midst of
             body = form % (b'{"a":' * depth + b"1" + b"}" * depth)
             (found,) = payload.provider.parse(body, payload.delivery)
+            assert isinstance(found, Unparseable)
             assert check_loading(payload.request, body, payload.delivery) == 0
             if "deep" not in found.reason:
                 break
