@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo run replay logs api-key test test-clients test-openapi check bench build format lock clean \
+.PHONY: help demo run replay logs api-key test test-clients test-openapi fuzz check bench build format lock clean \
 	check-style check-types check-template check-build check-tests
 
 ARCH ?= arm64
@@ -17,6 +17,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PY := $(BIN)/python
+FUZZER := $(VENV)/.fuzzer
 NODE_CLIENTS := tests/clients/node/node_modules/.package-lock.json
 
 # No telemetry and no look-up of new versions from a build; no AWS account is ever needed here.
@@ -27,7 +28,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  variables: PORT=8600 (run, demo, replay, logs, api-key)  EVENTS=1000000 (bench)  ARCH=arm64|x86_64 (build)"
+	@echo "  variables: PORT=8600 (run, demo, replay, logs, api-key)  EVENTS=1000000 (bench)  SECONDS=60 (fuzz)  ARCH=arm64|x86_64 (build)"
 	@echo "             PYTHON=/path/to/python (for a new .venv)      ARGS='…' (passed on to test and to the local stack's commands)"
 
 ##@ The local stack
@@ -55,6 +56,10 @@ test-clients: $(STAMP) $(NODE_CLIENTS) ## run SparkPost's own clients against th
 
 test-openapi: $(STAMP) ## hold the local stack against its OpenAPI document with schemathesis
 	$(PY) -m pytest tests/stack/test_schemathesis.py $(ARGS)
+
+SECONDS ?= 60
+fuzz: $(FUZZER) ## send webhooks that are a little wrong, for SECONDS
+	@PYTHONPATH=functions $(PY) -m tests.fuzz --seconds $(SECONDS) $(ARGS)
 
 check: $(STAMP) ## all that must hold: style, types, template, builds for both processors, every test
 	@$(MAKE) --no-print-directory check-style check-types check-build check-tests
@@ -121,6 +126,13 @@ $(STAMP): requirements.txt
 	fi
 	@echo "installing $$(grep -c '^[a-z]' requirements.txt) pinned packages into $(VENV) (a minute or two, this once) ..."
 	@$(PY) -m pip install --quiet --no-deps --requirement requirements.txt
+	@touch $@
+
+# Without it (there is no package for every processor) requests are changed all the same, only less cleverly.
+$(FUZZER): $(STAMP)
+	@echo "installing atheris into $(VENV) (this once) ..."
+	@$(PY) -m pip install --quiet --no-deps --only-binary :all: --group fuzz \
+		|| echo "atheris can't be installed here: coverage will not guide the search"
 	@touch $@
 
 $(NODE_CLIENTS): tests/clients/node/package.json tests/clients/node/package-lock.json | $(STAMP)

@@ -52,18 +52,30 @@ class Payload(NamedTuple):
         return self.request.query.encode() if self.request.method == "GET" else self.request.body
 
 
-def read_payload(path: Path) -> Payload:
-    """The payload of a `.http` file."""
-    head, _, body = path.read_bytes().removesuffix(b"\n").partition(b"\n\n")
-    line, *lines = head.decode().splitlines()
+def read_request(content: bytes) -> WebhookRequest:
+    """The request of what a `.http` file holds. Raises `ValueError`."""
+    head, _, body = content.removesuffix(b"\n").partition(b"\n\n")
+    line, *lines = head.decode("utf-8", "surrogatepass").split("\n")
     method, target, _ = line.split(" ")
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     url_path, _, query = target.partition("?")
     _, _, provider, *secret = url_path.split("/")
+    return WebhookRequest(provider, method, headers, body, query, url_path, secret[0] if secret else "")
+
+
+def write_request(request: WebhookRequest) -> bytes:
+    """What `read_request` reads."""
+    target = f"{request.path}{'?' if request.query else ''}{request.query}"
+    lines = [f"{request.method} {target} HTTP/1.1", *[f"{name}: {value}" for name, value in request.headers.items()]]
+    return "\n".join(lines).encode("utf-8", "surrogatepass") + b"\n\n" + request.body + b"\n"
+
+
+def read_payload(path: Path) -> Payload:
+    """The payload of a `.http` file."""
     expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     return Payload(
         f"{path.parent.name}/{path.stem}",
-        WebhookRequest(provider, method, headers, body, query, url_path, secret[0] if secret else ""),
+        read_request(path.read_bytes()),
         expected["origin"],
         expected.get("secrets", []),
         datetime.fromisoformat(expected["now"]) if "now" in expected else NOW,
