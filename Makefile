@@ -32,7 +32,7 @@ help: ## list the commands
 	@echo "             PYTHON=/path/to/python (for a new .venv)      ARGS='…' (passed on to test and to the local stack's commands)"
 
 ##@ The local stack
-demo: $(STAMP) ## start the stack, load sample events, look one recipient up, stop
+demo: $(STAMP) ## start the stack, load every provider's sample events, look one recipient up, stop
 	@$(PY) -m local demo $(ARGS)
 
 run: $(STAMP) ## start the whole stack on 127.0.0.1 and stay; Ctrl-C stops it

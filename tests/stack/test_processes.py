@@ -13,6 +13,7 @@ import pytest
 
 from local.stack import PortTakenError, Stack
 from local.state import PROJECT
+from providers import list_providers
 from tests.stack.client import await_events, await_true, count_events, make_event, make_recipient, post
 
 
@@ -142,7 +143,7 @@ def test_two_stacks_side_by_side(stack: Stack, tmp_path: Path) -> None:
 
 
 def test_demo() -> None:
-    """The demonstration succeeds and ends with its figures."""
+    """The demonstration succeeds, shows what every provider told, and ends with its figures."""
     demo = subprocess.run(
         [sys.executable, "-m", "local", "demo", "--port", "0"],
         cwd=PROJECT,
@@ -152,4 +153,10 @@ def test_demo() -> None:
         check=False,
     )
     assert demo.returncode == 0, demo.stdout + demo.stderr
-    assert demo.stdout.splitlines()[-1] == "demo: sent=26 loaded=19 duplicates=5 quarantined=2 returned=15"
+    lines = demo.stdout.splitlines()
+    assert {line.split(" ")[0] for line in lines} >= set(list_providers())
+    figures = re.fullmatch(r"demo: sent=(\d+) loaded=(\d+) duplicates=5 quarantined=2 returned=15", lines[-1])
+    assert figures is not None, lines[-1]
+    toured = int(figures[1]) - 26
+    assert toured > len(list_providers())
+    assert int(figures[2]) == 19 + toured
