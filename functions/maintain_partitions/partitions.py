@@ -6,9 +6,17 @@ from typing import NamedTuple
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
+from common.figures import LOOK_BACK
 from common.retention import find_retention_start, start_month
 
 LIST_PARTITIONS = "SELECT partition, starts_at FROM events_partitions ORDER BY starts_at"
+# Once the events of the hours before %(end)s are gone. What later ones count as may have depended on them, as far as
+# common/figures.py looks back.
+DROP_SUMMARIES = """
+DELETE FROM summaries WHERE hour < %(end)s;
+DELETE FROM stale_hours WHERE hour < %(end)s;
+INSERT INTO stale_hours SELECT hour FROM summaries WHERE hour <= %(end)s + %(look_back)s
+"""
 # What no event points at any more.
 DELETE_UNUSED_MAILINGS = """
 DELETE FROM mailings WHERE NOT EXISTS (SELECT FROM events WHERE events.mailing_key = mailings.mailing_key)
@@ -32,11 +40,12 @@ def maintain_partitions(
     oldest = find_retention_start(instant, retention_months)
     with connection, connection.cursor() as cursor:
         cursor.execute(LIST_PARTITIONS)
-        expired = [partition for partition, starts_at in cursor.fetchall() if starts_at < oldest]
-    for partition in expired:
+        expired = [(partition, starts_at) for partition, starts_at in cursor.fetchall() if starts_at < oldest]
+    for partition, starts_at in expired:
         with connection, connection.cursor() as cursor:
             cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(partition)))
-    return Maintenance(expired, _delete_unused(connection) if expired else 0)
+            cursor.execute(DROP_SUMMARIES, {"end": start_month(starts_at, 1), "look_back": LOOK_BACK})
+    return Maintenance([partition for partition, _ in expired], _delete_unused(connection) if expired else 0)
 
 
 def _delete_unused(connection: Connection) -> int:

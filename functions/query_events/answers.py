@@ -36,9 +36,14 @@ class Answer(NamedTuple):
     """What to answer, before it is fitted to what the request's headers ask for."""
 
     status: int
-    body: bytes = b""  # JSON, or nothing
+    body: bytes = b""  # JSON unless `headers` name another content-type, or nothing
     headers: Mapping[str, str] = {}
     etag: bool = False  # tell who has the same answer already that nothing changed
+
+
+def wrap(found: "bytes | Answer", *, etag: bool) -> Answer:
+    """What a route found, as an answer."""
+    return found if isinstance(found, Answer) else Answer(200, found, etag=etag)
 
 
 def answer_options() -> Answer:
@@ -66,7 +71,7 @@ def build_response(answer: Answer, asked: Mapping[str, str]) -> Response:
             return {"statusCode": 304, "headers": headers}
     if not answer.body:
         return {"statusCode": answer.status, "headers": headers}
-    headers["content-type"] = "application/json"
+    headers.setdefault("content-type", "application/json")
     if len(answer.body) >= SMALLEST_COMPRESSED and accepts_gzip(asked.get("accept-encoding", "")):
         headers["content-encoding"] = "gzip"
         packed = gzip.compress(answer.body, COMPRESSION_LEVEL, mtime=0)

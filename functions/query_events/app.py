@@ -16,7 +16,7 @@ from common.database import Database, DatabaseSettings, DatabaseUnavailableError
 from common.errors import ApiError
 from common.responses import Response
 from query_events.access_log import log_request
-from query_events.answers import Answer, answer_error, answer_options, build_response
+from query_events.answers import Answer, answer_error, answer_options, build_response, wrap
 from query_events.given import join_repeated
 from query_events.routes import TABLE
 from query_events.routing import Request, Route, check_caller, clean_text
@@ -81,8 +81,7 @@ def answer(event: dict[str, Any], headers: dict[str, str]) -> Answer:
         given=join_repeated((clean_text(name), clean_text(value)) for name, value in read_query(event)),
         headers=headers,
     )
-    body = run(route, request)
-    return Answer(200, body, etag=route.etag)
+    return wrap(run(route, request), etag=route.etag)
 
 
 def read_query(event: dict[str, Any]) -> list[tuple[str, str]]:
@@ -96,7 +95,7 @@ def log_failure(failure: BaseException) -> None:
     log.error("failed", extra={"error": type(failure).__qualname__, "where": where})
 
 
-def run(route: Route, request: Request) -> bytes:
+def run(route: Route, request: Request) -> bytes | Answer:
     """A route's answer; a kept connection to the database that turns out to be broken is replaced once."""
     for last in (False, True):
         try:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from common.events import BOUNCE_KINDS, EVENT_TYPES
+from query_events.metrics_query import COUNTS, SECONDS
 from query_events.states import STATES
 
 Schema = dict[str, Any]
@@ -93,6 +94,19 @@ ORIGINAL = describe(
         withheld=NULLABLE,
         batch=or_null(describe(**BATCH)),
     )
+)
+_METRICS: dict[str, Schema] = {
+    **dict.fromkeys(COUNTS, COUNT),
+    **{name: {"type": ["integer", "null"], "minimum": 0} for name in SECONDS},
+}
+METRICS = describe(
+    results=list_of({"type": "object", "properties": _METRICS, "required": [*_METRICS]}),
+    total={"type": "object", "properties": _METRICS, "required": [*_METRICS]},
+    **{"from": TIME, "to": TIME},
+    timezone=TEXT,
+    group_by=list_of(TEXT),
+    total_count=COUNT,
+    meanings={"type": "object", "additionalProperties": TEXT},
 )
 BATCHES = describe(
     results=list_of(

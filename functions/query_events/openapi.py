@@ -134,6 +134,9 @@ def build_document(routes: Sequence[Route]) -> Object:
 
 def _describe(route: Route) -> Object:
     responses: Object = {"200": _response("The result.", route.result, ETag=route.etag)}
+    for status, schemas in route.contents.items():
+        response = responses.setdefault(str(status), _response(HTTPStatus(status).description, {}))
+        response["content"] |= {kind: {"schema": dict(schema)} for kind, schema in schemas.items()}
     if route.etag:
         responses["304"] = {"description": "What If-None-Match named has not changed.", "headers": _headers(ETag=True)}
     for status in sorted({*route.refusals, *ALWAYS_REFUSED}):

@@ -6,6 +6,7 @@ from query_events import (
     events_message,
     message_events,
     messages,
+    metrics,
     originals,
     quarantine,
     recipients,
@@ -23,6 +24,7 @@ ROUTES = add_document(
         *originals.ROUTES,
         *batches.ROUTES,
         *quarantine.ROUTES,
+        *metrics.ROUTES,
     )
 )
 TABLE = RouteTable(ROUTES)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from psycopg2.extensions import connection as Connection
 
 from common.errors import ApiError
+from query_events.answers import Answer
 
 READ_EVENTS = "events:read"
 READ_PII = "pii:read"  # without it addresses and metadata are masked
@@ -60,12 +61,13 @@ class Route(NamedTuple):
 
     path: str  # with variables: /api/v1/recipients/{address}
     scope: str
-    answer: Callable[[Request], bytes]  # JSON; raises `ApiError`
+    answer: Callable[[Request], bytes | Answer]  # the JSON of a 200, or an answer; raises `ApiError`
     summary: str = ""
     inputs: Sequence[Input] = ()  # variables of the path, then query parameters
     result: Mapping[str, Any] = {}  # JSON Schema of the answer
     refusals: Sequence[int] = ()  # 400 for bad input, 404 for what is not there
     etag: bool = False  # tells who asks again that nothing changed, by a hash of the answer
+    contents: Mapping[int, Mapping[str, Any]] = {}  # what else it answers: JSON Schemas by status and content type
     slashes: bool = False  # its variable may hold slashes: the gateway decodes %2F before we see the path
 
 

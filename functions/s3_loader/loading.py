@@ -18,6 +18,7 @@ from common.events import Event, Unparseable
 from providers._fields import clean
 from s3_loader.batches import Batch, Expired
 from s3_loader.dimensions import Dimensions, Statement
+from s3_loader.marks import Marks
 from s3_loader.rows import COLUMNS, RowStream
 
 LONGEST_ITEM = 10_000  # characters of a quarantined item that are kept beside its reason
@@ -27,9 +28,12 @@ CREATE_INCOMING = "CREATE TEMPORARY TABLE incoming (LIKE events) ON COMMIT DROP"
 # In the order of the key, so that two loaders with the same events wait for each other instead of deadlocking.
 INSERT_INCOMING = f"""
 INSERT INTO events ({COLUMNS}) SELECT {COLUMNS} FROM incoming ORDER BY occurred_at, event_key ON CONFLICT DO NOTHING
+RETURNING occurred_at, message_id
 """
-# The lock comes first: maintenance deletes mailings while nobody loads. Truncating a table gives it another file,
-# deleting from mailings another generation; either makes what a loader remembers to be stored untrue.
+# The lock comes first: maintenance deletes mailings while nobody loads, and the summariser announces hours before it
+# waits until nobody does. Truncating a table gives it another file, deleting from mailings another generation; either
+# makes what a loader remembers to be stored untrue. What is older than the last column says changes hours that are
+# counted already.
 BEGIN = """
 BEGIN;
 LOCK TABLE ONLY events IN ROW EXCLUSIVE MODE;
@@ -38,7 +42,8 @@ SELECT (SELECT batch_id FROM batches WHERE object_key = %s),
        (SELECT last_value FROM dimensions_generation)::text || ARRAY[
            pg_relation_filenode('kinds'), pg_relation_filenode('senders'), pg_relation_filenode('mailings'),
            pg_relation_filenode('receivers'), pg_relation_filenode('clients')]::text,
-       CASE WHEN %s THEN claim_batch_id(%s, %s, %s, %s, %s) ELSE true END
+       CASE WHEN %s THEN claim_batch_id(%s, %s, %s, %s, %s) ELSE true END,
+       (SELECT max(hour) + interval '2 hours' FROM summaries)
 """
 USED_ID = "the provider's id of this batch came before with another body, and stands for one body only"
 SAVE_BATCH = """
@@ -77,6 +82,15 @@ class Load(NamedTuple):
     duplicates: int = 0
     quarantined: int = 0
     expired: int = 0
+
+
+class _Begun(NamedTuple):
+    """What a transaction knows at its begin."""
+
+    found: int | None  # the batch's id if it is loaded already
+    batch_id: int  # one for a new batch
+    claimed: bool  # whether it may be loaded
+    marks: Marks
 
 
 class _Sorter:
@@ -132,14 +146,13 @@ class Loader:
                     cursor.execute("ROLLBACK")
                 raise
 
-    def _begin(self, cursor: Cursor, batch: Batch) -> tuple[int | None, int, bool]:
-        """The batch's id if it is loaded already, one for a new batch, and whether it may be loaded."""
+    def _begin(self, cursor: Cursor, batch: Batch) -> _Begun:
         claim = (batch.provider, batch.provider_batch_id, batch.received_at, batch.object_key, USED_ID)
         single_use = batch.single_use and batch.provider_batch_id is not None
         cursor.execute(BEGIN, (batch.object_key, single_use, *claim))
-        ((found, batch_id, generation, claimed),) = cursor.fetchall()
+        ((found, batch_id, generation, claimed, late_before),) = cursor.fetchall()
         self._dimensions.use_generation(generation)
-        return found, batch_id, claimed
+        return _Begun(found, batch_id, claimed, Marks(late_before))
 
     def _commit(self, cursor: Cursor, batch: Batch, load: Load, saves: Iterable[Statement], rest: _Sorter) -> Load:
         """Writes what the events share, the batch's own row and the quarantine, and commits, all in one round trip."""
@@ -151,18 +164,19 @@ class Loader:
         return load
 
     def _load_new(self, cursor: Cursor, batch: Batch, parse: Parse) -> Load:
-        found, batch_id, claimed = self._begin(cursor, batch)
+        found, batch_id, claimed, marks = self._begin(cursor, batch)
         if found is not None:
             cursor.execute("ROLLBACK")
             return Load(Outcome.ALREADY_LOADED)
         sorter = _Sorter()
-        rows = RowStream(sorter.keep_events(_list_items(parse, claimed=claimed)), batch_id, self._dimensions)
+        events = marks.watch(sorter.keep_events(_list_items(parse, claimed=claimed)))
+        rows = RowStream(events, batch_id, self._dimensions)
         _copy(cursor, COPY_EVENTS, rows)
         load = Load(Outcome.LOADED, rows.count, 0, len(sorter.unparseable), sorter.expired)
-        return self._commit(cursor, batch, load, [_insert_batch(batch, batch_id, load)], sorter)
+        return self._commit(cursor, batch, load, [_insert_batch(batch, batch_id, load), *marks.build()], sorter)
 
     def _load_again(self, cursor: Cursor, batch: Batch, parse: Parse, *, replay: bool) -> Load:
-        found, batch_id, claimed = self._begin(cursor, batch)
+        found, batch_id, claimed, marks = self._begin(cursor, batch)
         if found is not None and not replay:
             cursor.execute("ROLLBACK")
             return Load(Outcome.ALREADY_LOADED)
@@ -171,12 +185,14 @@ class Loader:
         cursor.execute(CREATE_INCOMING)
         _copy(cursor, COPY_INCOMING, rows)
         cursor.execute(INSERT_INCOMING)
+        marks.add(cursor.fetchall())
         duplicates = rows.count - cursor.rowcount
         load = Load(Outcome.LOADED, rows.count, duplicates, len(sorter.unparseable), sorter.expired)
-        return self._commit(cursor, batch, load, _save_batch(batch, batch_id, load, found), sorter)
+        saves = [*_save_batch(batch, batch_id, load, found), *marks.build()]
+        return self._commit(cursor, batch, load, saves, sorter)
 
     def _load_singly(self, cursor: Cursor, batch: Batch, parse: Parse, *, replay: bool) -> Load:
-        found, batch_id, claimed = self._begin(cursor, batch)
+        found, batch_id, claimed, marks = self._begin(cursor, batch)
         if found is not None and not replay:
             cursor.execute("ROLLBACK")
             return Load(Outcome.ALREADY_LOADED)
@@ -195,10 +211,12 @@ class Loader:
             else:
                 events += 1
                 inserted += cursor.rowcount
+                marks.add(cursor.fetchall())
                 cursor.execute("TRUNCATE incoming")
             cursor.execute("RELEASE SAVEPOINT event")
         load = Load(Outcome.LOADED, events, events - inserted, len(sorter.unparseable), sorter.expired)
-        return self._commit(cursor, batch, load, _save_batch(batch, batch_id, load, found), sorter)
+        saves = [*_save_batch(batch, batch_id, load, found), *marks.build()]
+        return self._commit(cursor, batch, load, saves, sorter)
 
     def _create_partitions(self, connection: Connection, parse: Parse) -> None:
         """Makes the partitions that a batch needs, in a transaction of its own: the lock must not last for a load."""

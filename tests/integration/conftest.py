@@ -15,7 +15,10 @@ from migrate_database.migrations import apply_migrations
 from migrate_database.roles import create_roles
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-TABLES = "events, batches, quarantine, kinds, senders, mailings, receivers, clients"
+TABLES = (
+    "events, batches, quarantine, kinds, senders, mailings, receivers, clients,"
+    " summaries, stale_hours, summary_mailings, summary_domains"
+)
 
 Connect = Callable[[str], Connection]
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from psycopg2.extensions import connection as Connection
 
 from common.errors import ApiError
-from query_events.answers import Answer, answer_error, build_response
+from query_events.answers import Answer, answer_error, build_response, wrap
 from query_events.routing import READ_EVENTS, READ_PII, Caller, Request, Route
 from tests.declared import check_answer
 from tests.integration.conftest import NOW
@@ -27,7 +27,7 @@ def make_request(
     path = re.sub(r"\{(\w+)\}", lambda found: quote(path_values[found[1]], safe=""), route.path)
     request = Request(lambda: connection, NOW, caller, path, path_values, given)
     try:
-        answer = Answer(200, route.answer(request), etag=route.etag)
+        answer = wrap(route.answer(request), etag=route.etag)
     except ApiError as error:
         _check(path, answer_error(error))
         raise

@@ -44,6 +44,7 @@ EXPECTED_ACTIONS = {
     },
     "StartMigrationRole": {"lambda:InvokeFunction", "secretsmanager:GetSecretValue"},
     "WebhookListenerRole": {"s3:PutObject", "secretsmanager:GetSecretValue"},
+    "SummariseHoursRole": {"rds-db:connect"},
 }
 
 

@@ -1,0 +1,1 @@
+"""Counts what happened in each hour once it is over, and again where it changed."""
