@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo run replay logs api-key test test-clients test-openapi fuzz check bench build format lock clean \
+.PHONY: help demo run replay logs api-key test test-clients test-openapi fuzz check bench build format docs lock clean \
 	check-style check-types check-template check-build check-tests
 
 ARCH ?= arm64
@@ -93,6 +93,9 @@ build: $(STAMP) ## sam build for ARCH into .aws-sam/build
 format: $(STAMP) ## format and sort imports
 	@$(BIN)/ruff check --quiet --fix --select I .
 	@$(BIN)/ruff format .
+
+docs: $(STAMP) ## write the tables of docs/providers.md anew from the code and the samples
+	@$(PY) -m local.guide
 
 lock: $(STAMP) ## write requirements.txt anew from pyproject.toml (add ARGS=--upgrade for newer versions)
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group dev --no-header --no-emit-index-url \
