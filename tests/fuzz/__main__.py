@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 FINDINGS = Path(__file__).parents[2] / ".local" / "fuzz"
+ENGINE = "tests.fuzz.engine"
 PATIENCE = 60  # seconds beyond those asked for: to start, and for the last execution
 
 
@@ -26,7 +27,7 @@ def main() -> int:
     guided = find_spec("atheris") is not None
     print(f"fuzzing for {given.seconds} s, {'guided by coverage (atheris)' if guided else 'by chance (no atheris)'}")
     before = set(given.findings.glob("*"))
-    command = [sys.executable, "-m", "tests.fuzz.engine", "--seconds", str(given.seconds), "--findings"]
+    command = [sys.executable, "-m", ENGINE, "--seconds", str(given.seconds), "--findings"]
     with subprocess.Popen(
         [*command, str(given.findings)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as run:

@@ -23,9 +23,9 @@ def run_guided(seconds: int, findings: Path) -> None:
     import atheris
 
     with atheris.instrument_imports(include=PACKAGES):
-        from providers import find_provider, list_providers
+        from providers import find_provider, list_mappings, list_providers
 
-        for name in list_providers():
+        for name in [*list_providers(), *list_mappings()]:
             find_provider(name)
         from tests.fuzz.target import SEEDS, Target, change_content
     from local.samples import read_request, write_request

@@ -12,7 +12,7 @@ from common.clock import format_instant
 from common.event_keys import make_event_key
 from common.events import Event, Unparseable
 from common.objects import StoredObject
-from providers import list_providers
+from providers import list_mappings, list_providers
 from query_events.given import read_parameters
 from query_events.search import complete_range, search_events
 from s3_loader.batches import Batch, Limits, parse_batch, read_batch
@@ -23,6 +23,7 @@ from tests.integration.conftest import NOW, Connect
 from tests.integration.test_loading import count, select
 from tests.unit.providers.payloads import Payload, list_payloads
 
+ALL = [*list_providers(), *list_mappings()]
 CHANGES = 12  # of each payload
 # SparkPost's samples are of 2016, and changed times of any year.
 LIMITS = Limits(timedelta(days=4000), datetime(2015, 1, 1, tzinfo=UTC))
@@ -57,7 +58,7 @@ def find_all(connect: Connect) -> list[Event]:
     return found
 
 
-@pytest.mark.parametrize("provider", list_providers())
+@pytest.mark.parametrize("provider", ALL)
 def test_payloads_load_and_come_back(connect: Connect, provider: str) -> None:
     """Each event of each payload is there, none is set aside, and gives back the item that was sent."""
     loader, connection = Loader(), connect("mailwake_loader")
@@ -77,7 +78,7 @@ def test_payloads_load_and_come_back(connect: Connect, provider: str) -> None:
     assert count(connection, "quarantine") == 0
 
 
-@pytest.mark.parametrize("provider", list_providers())
+@pytest.mark.parametrize("provider", ALL)
 def test_changed_payloads_load(connect: Connect, provider: str) -> None:
     """Postgres takes whatever the parser lets through: what is set aside is what the parser set aside."""
     loader, connection = Loader(), connect("mailwake_loader")

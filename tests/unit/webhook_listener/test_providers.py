@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from common.objects import Bucket
-from providers import WebhookRequest, find_provider, list_providers
+from providers import WebhookRequest, find_provider, list_mappings, list_providers
 from providers.mandrill import TEST_KEY
 from tests.fuzz.checks import make_gateway_event
 from tests.unit.providers.payloads import Payload, list_payloads
@@ -124,7 +124,7 @@ def test_mandrill_tries_a_url_by_post(world: World) -> None:
 PAYLOADS = list_payloads()
 BY_NAME = [pytest.param(payload, id=payload.name) for payload in PAYLOADS]
 FIRST = {payload.request.provider: payload for payload in reversed(PAYLOADS)}
-BY_PROVIDER = [pytest.param(FIRST[name], id=name) for name in list_providers()]
+BY_PROVIDER = [pytest.param(FIRST[name], id=name) for name in [*list_providers(), *list_mappings()]]
 
 
 @pytest.mark.parametrize("payload", BY_NAME)
