@@ -40,6 +40,7 @@ from query_events.given import Asked
 from query_events.parameters import PARAMETERS
 
 FEW: Final = 100
+FEW_COUNTED: Final = 500  # the planner takes time for each, a count more
 SOME: Final = 2_000
 MOST: Final = 20_000
 
@@ -105,7 +106,7 @@ class Keys(NamedTuple):
             return Use.EXCEPT
         if SHARED[self.name].bursts:
             return Use.INDEX
-        return Use.LIST if count <= FEW else Use.HASH
+        return Use.LIST if count <= FEW_COUNTED else Use.HASH
 
     @property
     def bound(self) -> str:

@@ -442,7 +442,7 @@ def test_number_of_keys_changes_no_result(
     query: Connection, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, limits: tuple[int, int, int]
 ) -> None:
     """Whether shared rows' keys are few or too many to be listed, the page and the count are the same."""
-    for name, limit in zip(("FEW", "SOME", "MOST"), limits, strict=True):
+    for name, limit in zip(("FEW", "SOME", "MOST", "FEW_COUNTED"), (*limits, limits[0]), strict=True):
         monkeypatch.setattr(shared_keys, name, limit)
     if "walk" in request.node.name:
         monkeypatch.setattr(search, "ENOUGH", 1)
