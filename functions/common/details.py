@@ -1,23 +1,24 @@
 """The detail of an event in Postgres: JSON, compressed by zstd with a dictionary of what such JSON is made of.
 
 An event is too short to be compressed by itself: the dictionary, trained on events (bench/train_dictionary.py), brings
-it to a fifth. The first byte names the dictionary; dictionaries are only ever added, because stored events need theirs.
+it to a fifth. SparkPost's events have one, those of all other providers another. The first byte names the dictionary;
+dictionaries are only ever added, because stored events need theirs.
 The frames are without magic number, size and dictionary id, which would say the same of every event.
 """
 
 import threading
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import zstandard
 
 DICTIONARIES = Path(__file__).parent / "dictionaries"
-CURRENT = 1  # the dictionary that new events are packed with
+CURRENT = {"sparkpost": 1}  # provider → the dictionary that new events are packed with
+CURRENT_OF_OTHERS = 2
 LEVEL = 3
 USUAL = 8 * 1024  # bytes of nearly every detail; room is made for all that may come out, so it must not be too much
 LARGEST = 256 * 1024 * 1024  # bytes of any detail: more than a whole body can become
-
-_PREFIX = bytes((CURRENT,))
 
 
 @cache
@@ -31,8 +32,8 @@ def _decompressor(version: int) -> zstandard.ZstdDecompressor:
 
 
 @cache
-def _compression_dictionary() -> zstandard.ZstdCompressionDict:
-    dictionary = _dictionary(CURRENT)
+def _compression_dictionary(version: int) -> zstandard.ZstdCompressionDict:
+    dictionary = _dictionary(version)
     dictionary.precompute_compress(level=LEVEL)
     return dictionary
 
@@ -41,11 +42,17 @@ class _Thread(threading.local):
     """A compressor serves one thread."""
 
     def __init__(self) -> None:
-        dictionary = _compression_dictionary()
+        self.packers: dict[str, tuple[bytes, Callable[[bytes], bytes]]] = {}  # provider → first byte, compressor
+
+    def add(self, provider: str) -> tuple[bytes, Callable[[bytes], bytes]]:
+        version = CURRENT.get(provider, CURRENT_OF_OTHERS)
         parameters = zstandard.ZstdCompressionParameters.from_level(
             LEVEL, format=zstandard.FORMAT_ZSTD1_MAGICLESS, write_content_size=False, write_dict_id=False
         )
-        self.compress = zstandard.ZstdCompressor(dict_data=dictionary, compression_params=parameters).compress
+        dictionary = _compression_dictionary(version)
+        compressor = zstandard.ZstdCompressor(dict_data=dictionary, compression_params=parameters)
+        packer = self.packers[provider] = bytes((version,)), compressor.compress
+        return packer
 
 
 @cache
@@ -53,9 +60,11 @@ def _thread() -> _Thread:
     return _Thread()
 
 
-def pack_detail(detail: bytes) -> bytes:
-    """The JSON of a detail, compressed."""
-    return _PREFIX + _thread().compress(detail)
+def pack_detail(detail: bytes, provider: str) -> bytes:
+    """The JSON of a detail of one of the provider's events, compressed."""
+    thread = _thread()
+    prefix, compress = thread.packers.get(provider) or thread.add(provider)
+    return prefix + compress(detail)
 
 
 def unpack_detail(packed: bytes) -> bytes:

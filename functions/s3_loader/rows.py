@@ -62,7 +62,7 @@ def render_row(event: Event, batch_id: int, dimensions: Dimensions) -> bytes:
         parts.append(NULL)
     else:
         parts += _pack_length(len(event.metadata) + 1), b"\x01", event.metadata
-    detail = pack_detail(event.detail)
+    detail = pack_detail(event.detail, event.kind.provider)
     parts += _pack_length(len(detail)), detail
     return b"".join(parts)
 

@@ -46,7 +46,7 @@ INSERT INTO events
 SELECT timestamptz '2026-09-01' + n * interval '259.2 seconds', n, 1 + n % 4, n / 20, n % 200,
        CASE WHEN n % 4 = 2 THEN n % 50 END, 1, 'r' || n * 7919 % 3000 || '@example.com', 'm' || n / 3, 't' || n / 20,
        CASE WHEN n % 4 = 1 THEN '550 no such user ' || n END, 'https://example.com/' || n, '198.51.100.' || n % 250,
-       jsonb_build_object('user', 'u' || n), '\\x{pack_detail(b"{}").hex()}'
+       jsonb_build_object('user', 'u' || n), '\\x{pack_detail(b"{}", "sparkpost").hex()}'
 FROM generate_series(0, {EVENTS} - 1) n;
 """
 # A value of each filter that some event of the day has.
