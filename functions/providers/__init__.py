@@ -6,7 +6,7 @@ A provider's module (docs/adding-a-provider.md) has
 - `restore(event)`: the provider's own item back from what was stored;
 and, where the defaults below are not what the provider needs,
 - `METHODS`: how it delivers events (`POST`); the query of a GET is stored as its body;
-- `find_batch_id(request)`: what of the request names the batch, at most 200 characters ("");
+- `find_batch_id(request)`: what of the request names the batch; 200 characters of it are kept ("");
 - `handshake(request, secrets, now)`: the `Reply` to a request that brings no events, or None (None);
 - `SINGLE_USE_BATCH_ID`: whether a batch id stands for one body, so that another body under it is set aside (False);
 - `ANSWERS`: what it is told where the usual status would make it lose events.

@@ -24,6 +24,7 @@ from tests.fuzz.checks import (
     make_receiver,
 )
 from webhook_listener import app
+from webhook_listener.storage import LONGEST_METADATA
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 PAYLOADS = list_payloads()
@@ -76,7 +77,7 @@ class Target:
         for secrets in (self._secrets.get(request.provider, []), ODD_SECRETS):
             check_verifying(provider, request, secrets, now)
         content_type = request.headers.get("content-type", "")
-        delivery = Delivery(now, content_type, request.query, provider.find_batch_id(request))
+        delivery = Delivery(now, content_type, request.query, provider.find_batch_id(request)[:LONGEST_METADATA])
         self.parsed += len(check_parsing(provider, request.body, delivery))
         check_loading(request, request.body, delivery)
 
