@@ -65,6 +65,9 @@ class Columns(NamedTuple):
     mailbox_provider_region: Any = None
 
 
+# Columns, in half the time that the class takes: every event needs them.
+make_columns = partial(Columns.__new__, Columns)
+
 FIRST_TEXT = Columns._fields.index("recipient")
 # Where a column is in what begins there.
 PLACES = {name: place for place, name in enumerate(Columns._fields[FIRST_TEXT:])}
@@ -99,7 +102,7 @@ def read_events(
     except ValueError as problem:
         yield Unparseable(None, str(problem), None)
         return
-    steps = _split(tuple(taken.items()))
+    steps = _split(taken)
     for position, item in enumerate(items):
         try:
             if type(item) is not dict:
@@ -129,15 +132,24 @@ def _copy(value: Any) -> Any:
 
 def make_event(item: Json, columns: Columns, position: int, taken: Mapping[str, Path]) -> Event:
     """The event of an item, out of which what the columns say is taken."""
-    return _make_event(item, columns, position, _split(tuple(taken.items())))
+    return _make_event(item, columns, position, _split(taken))
 
 
 _Step = tuple[int, str, Path, str]  # a column's place in what begins at FIRST_TEXT, its name, where in an item it is
 
 
-@lru_cache(CACHED)
-def _split(taken: tuple[tuple[str, Path], ...]) -> tuple[_Step, ...]:
-    return tuple([(PLACES[column], column, path[:-1], path[-1]) for column, path in taken])
+def _split(taken: Mapping[str, Path]) -> tuple[_Step, ...]:
+    """The steps of a mapping; the same ones for the same object, which stays as long as they do."""
+    known = _steps.get(id(taken))
+    if known is None:
+        if len(_steps) >= CACHED:
+            _steps.clear()
+        steps = tuple([(PLACES[column], column, path[:-1], path[-1]) for column, path in taken.items()])
+        known = _steps[id(taken)] = taken, steps
+    return known[1]
+
+
+_steps: dict[int, tuple[Mapping[str, Path], tuple[_Step, ...]]] = {}
 
 
 # Half the time of calling the class: this is done for every event, and so is all that follows.

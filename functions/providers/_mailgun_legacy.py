@@ -26,7 +26,7 @@ from common.events import (
     Kind,
     Unparseable,
 )
-from providers._events import Columns, Path, read_events
+from providers._events import Columns, Path, make_columns, read_events
 from providers._fields import hash_canonical, read_epoch
 from providers._forms import decode_text, read_fields
 
@@ -76,7 +76,7 @@ def _read(item: Json) -> Columns:
     reason = None if delivered else first.get("error") or first.get("description") or first.get("reason")
     tags = [value for name, value in _list_all(item) if name.lower() in ("x-mailgun-tag", "tag")]
     message_id = first.get("message-id")
-    return Columns(
+    return make_columns(
         read_epoch(timestamp[-1] if type(timestamp) is list else timestamp),
         hash_canonical({name: value for name, value in item.items() if name not in SIGNED}),
         _find_kind(provider_type, first, reason or ""),

@@ -43,7 +43,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Answers, Delivery, WebhookRequest
-from providers._events import CACHED, Columns, parse_json, read_address, read_events, restore_item
+from providers._events import CACHED, Columns, make_columns, parse_json, read_address, read_events, restore_item
 from providers._fields import decode_inner, hash_canonical, read_epoch
 from providers._flat import get_first
 from providers._smtp import read_smtp
@@ -159,7 +159,7 @@ def _read(item: Json) -> Columns | list[Columns]:
     else:
         event_id = hash_canonical({name: value for name, value in item.items() if name != "id"})
     custom = get("X-Mailin-custom")
-    columns = Columns(
+    columns = make_columns(
         occurred_at,
         event_id,
         find_kind(word, reason if type(reason) is str else ""),

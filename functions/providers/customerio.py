@@ -37,7 +37,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery, WebhookRequest
-from providers._events import CACHED, Columns, parse_json, pick, read_events, restore_item
+from providers._events import CACHED, Columns, make_columns, parse_json, pick, read_events, restore_item
 from providers._fields import hash_canonical, read_epoch, read_text
 from providers._smtp import classify_refusal, read_smtp
 from providers._verification import check_hmac, check_recent, decode_hex, read_header, read_seconds
@@ -111,7 +111,7 @@ def _read(item: Json) -> Columns:
     identifiers = find("identifiers")
     recipient = find("recipient") if channel == EMAIL else find("email_address") or pick(identifiers, "email")
     reason = find("failure_message")
-    return Columns(
+    return make_columns(
         read_epoch(get("timestamp")),
         read_text(get("event_id")) or hash_canonical(item),
         find_kind(

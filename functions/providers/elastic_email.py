@@ -35,7 +35,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery, Reply, WebhookRequest
-from providers._events import CACHED, Columns, read_events, restore_item
+from providers._events import CACHED, Columns, make_columns, read_events, restore_item
 from providers._fields import hash_canonical, read_text
 from providers._flat import find_unstorable, get_first, read_flat
 from providers._times import read_american
@@ -118,7 +118,7 @@ def _read(item: Json) -> Columns:
     if not get("date"):
         raise ValueError("the event has no field date")
     postback = get("postback")
-    return Columns(
+    return make_columns(
         read_american(get("date")),
         hash_canonical(item),
         find_kind(status, read_text(get("category"))),

@@ -31,7 +31,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery, Reply, WebhookRequest
-from providers._events import CACHED, Columns, read_events, restore_item
+from providers._events import CACHED, Columns, make_columns, read_events, restore_item
 from providers._fields import hash_canonical, read_text
 from providers._flat import find_unstorable, get_first, read_flat
 from providers._smtp import read_smtp
@@ -113,7 +113,7 @@ def _read(item: Json) -> Columns:
     if time is None:
         raise ValueError("the event has no field time")
     reason = get("reason")
-    return Columns(
+    return make_columns(
         read_american(time),
         hash_canonical(item),
         find_kind(provider_type, read_text(get("bounce_type")), read_text(reason)),

@@ -38,7 +38,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery, UnverifiedError, WebhookRequest
-from providers._events import CACHED, Columns, parse_json, pick, read_events, restore_item
+from providers._events import CACHED, Columns, make_columns, parse_json, pick, read_events, restore_item
 from providers._fields import hash_canonical, read_text
 from providers._smtp import classify_refusal, read_smtp
 from providers._times import read_utc
@@ -123,7 +123,7 @@ def _read(wrapped: Json) -> Columns:
     properties = pick(attributes, "event_properties")
     find: Any = properties.get if type(properties) is dict else {}.get
     reason, bounce = find("Bounce Reason"), find("Bounce Type")
-    return Columns(
+    return make_columns(
         read_utc(pick(attributes, "datetime") or pick(attributes, "timestamp")),
         read_text(item.get("external_id")) or hash_canonical(item),
         find_kind(

@@ -27,7 +27,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery
-from providers._events import Columns, make_kind, parse_json, pick, read_events, restore_item
+from providers._events import Columns, make_columns, make_kind, parse_json, pick, read_events, restore_item
 from providers._fields import hash_canonical, read_epoch
 from providers._standard_webhooks import check_standard_webhook, find_message_id
 
@@ -86,7 +86,7 @@ def _read(item: Json, batch_id: str) -> Columns | None:
         return None
     event_type, attributes = TYPES.get(word, (UNKNOWN, {}))
     email: Any = get("email")
-    return Columns(
+    return make_columns(
         read_epoch(get("eventTime")),
         batch_id or hash_canonical(item),
         make_kind(NAME, word, event_type, **attributes),

@@ -25,7 +25,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery, WebhookRequest
-from providers._events import Columns, make_kind, parse_json, pick, read_events, restore_item
+from providers._events import Columns, make_columns, make_kind, parse_json, pick, read_events, restore_item
 from providers._fields import read_epoch, read_text
 from providers._smtp import read_smtp
 from providers._verification import check_hmac, decode_hex, read_header
@@ -96,7 +96,7 @@ def _read(item: Json) -> Columns | None:
     event_type, attributes = TYPES.get(provider_type, (UNKNOWN, {}))
     reason = pick(morph, "reason") or pick(morph, "readable_reason")
     smtp_code, enhanced_status = read_smtp(reason)
-    return Columns(
+    return make_columns(
         read_epoch(pick(item, "data", "created_at")),
         event_id,
         make_kind(

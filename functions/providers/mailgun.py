@@ -41,7 +41,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery, UnverifiedError, WebhookRequest
-from providers._events import CACHED, Columns, parse_json, pick, read_events, restore_item
+from providers._events import CACHED, Columns, make_columns, parse_json, pick, read_events, restore_item
 from providers._fields import hash_canonical, read_epoch, read_text
 from providers._forms import decode_text, is_form, read_fields
 from providers._smtp import read_smtp
@@ -155,7 +155,7 @@ def _read(item: Json) -> Columns | list[Columns]:
     words = [get("severity"), get("reason"), *map(status.get, ("code", "enhanced-code", "bounce-type", "message"))]
     reason = words[-1] or status.get("description") or pick(get("reject"), "reason")
     bot = client.get("bot")
-    columns = Columns(
+    columns = make_columns(
         read_epoch(get("timestamp")),
         read_text(get("id")) or hash_canonical(data),  # unique within a day, and the time is a part of the key
         find_kind(provider_type, tuple([read_text(word) or "" for word in words]), type(bot) is str and bot != ""),

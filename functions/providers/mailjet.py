@@ -36,7 +36,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery, WebhookRequest
-from providers._events import CACHED, Columns, parse_json, read_events, restore_item
+from providers._events import CACHED, Columns, make_columns, parse_json, read_events, restore_item
 from providers._fields import decode_inner, hash_canonical, read_epoch, read_text
 from providers._smtp import read_smtp
 from providers._verification import check_shared_secret
@@ -137,7 +137,7 @@ def _read(item: Json) -> Columns:
     email, error = get("email"), get("error")
     payload, custom_id = get("Payload"), get("CustomID")
     reason = get("smtp_reply") or get("comment") or error
-    return Columns(
+    return make_columns(
         read_epoch(time),
         hash_canonical([message_id, word, time, email, url, ip, agent] if message_id else item),
         find_kind(

@@ -34,7 +34,16 @@ from common.events import (
     Unparseable,
 )
 from providers import Answers, Delivery, Reply, WebhookRequest
-from providers._events import CACHED, Columns, make_kind, parse_json, read_address, read_events, restore_item
+from providers._events import (
+    CACHED,
+    Columns,
+    make_columns,
+    make_kind,
+    parse_json,
+    read_address,
+    read_events,
+    restore_item,
+)
 from providers._fields import hash_canonical, read_epoch, read_text
 from providers._signatures import check_ed25519
 from providers._verification import decode_base64, read_header
@@ -94,7 +103,7 @@ def _read(item: Json) -> Columns | list[Columns]:
     time, number = get("updated_at"), read_text(get("id"))
     event_id = hash_canonical([number, word, time] if number else item)
     recipients = _list_recipients(get("to"))
-    columns = Columns(
+    columns = make_columns(
         read_epoch(time),
         event_id,
         make_kind(NAME, word, event_type, **attributes),

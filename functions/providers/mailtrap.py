@@ -32,7 +32,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery, WebhookRequest
-from providers._events import CACHED, Columns, parse_json, read_events, restore_item
+from providers._events import CACHED, Columns, make_columns, parse_json, read_events, restore_item
 from providers._fields import hash_canonical, read_epoch, read_text
 from providers._smtp import read_smtp
 from providers._verification import check_hmac, check_shared_secret, decode_hex, read_header
@@ -127,7 +127,7 @@ def _read(item: Json) -> Columns:
         time = time / 1000 if type(time) is int and abs(time) < 1 << 53 else time
     response, code = get("response"), get("response_code")
     reason = response or get("reason")
-    return Columns(
+    return make_columns(
         read_epoch(time),
         event_id or hash_canonical({name: value for name, value in item.items() if name != "event_id"}),
         find_kind(provider_type, code if type(code) is int else None, read_text(reason), read_text(get("reason"))),

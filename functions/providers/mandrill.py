@@ -41,7 +41,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery, Reply, UnverifiedError, WebhookRequest
-from providers._events import CACHED, Columns, parse_json, pick, read_events, restore_item
+from providers._events import CACHED, Columns, make_columns, parse_json, pick, read_events, restore_item
 from providers._fields import hash_canonical, read_epoch, read_text
 from providers._forms import read_fields
 from providers._smtp import read_smtp
@@ -193,7 +193,7 @@ def _read(item: Json) -> Columns:
     time = item.get("ts")
     event_id = hash_canonical([message_id, provider_type, time, url, ip, user_agent] if message_id else item)
     words = (get("bgtools_code"), refused, reason)
-    return Columns(
+    return make_columns(
         read_epoch(time),
         event_id,
         find_kind(provider_type, *[read_text(word) or "" for word in words]),
@@ -220,7 +220,7 @@ def _read_sync(item: Json) -> Columns:
         raise ValueError("the event has neither event nor type")
     entry = item.get("reject") or item.get("entry")
     reason = read_text(pick(entry, "reason"))
-    return Columns(
+    return make_columns(
         read_epoch(item.get("ts")),
         hash_canonical(item),
         find_kind("/".join(word for word in words if type(word) is str), "", reason or "", ""),

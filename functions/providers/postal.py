@@ -28,7 +28,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery, WebhookRequest
-from providers._events import Columns, make_kind, parse_json, pick, read_events, restore_item
+from providers._events import Columns, make_columns, make_kind, parse_json, pick, read_events, restore_item
 from providers._fields import hash_canonical, read_epoch, read_text
 from providers._smtp import read_smtp
 from providers._verification import decode_base64, read_header
@@ -102,7 +102,7 @@ def _read(item: Json) -> Columns | None:
     smtp_code, enhanced_status = read_smtp(output)
     bounce_kind, reject_reason = _classify(provider_type, smtp_code, enhanced_status, details)
     tag = pick(message, "tag")
-    return Columns(
+    return make_columns(
         read_epoch(item.get("timestamp")),
         read_text(item.get("uuid")) or hash_canonical(item),
         make_kind(

@@ -38,7 +38,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery, WebhookRequest
-from providers._events import CACHED, Columns, parse_json, pick, read_events, restore_item
+from providers._events import CACHED, Columns, make_columns, parse_json, pick, read_events, restore_item
 from providers._fields import hash_canonical, read_epoch
 from providers._smtp import read_smtp
 from providers._verification import check_shared_secret
@@ -129,7 +129,7 @@ def _read(item: Json) -> Columns:
         raise ValueError("the record has no time: none of " + ", ".join(TIMES))
     details = get("Details") or get("Description")
     geo: Any = get("Geo")
-    return Columns(
+    return make_columns(
         read_epoch(time),
         _find_id(item, record),
         find_kind(

@@ -32,7 +32,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery
-from providers._events import CACHED, Columns, parse_json, pick, read_address, read_events, restore_item
+from providers._events import CACHED, Columns, make_columns, parse_json, pick, read_address, read_events, restore_item
 from providers._fields import hash_canonical, read_epoch
 from providers._mail_headers import read_mail_headers
 from providers._ses_bounces import classify_bounce
@@ -131,7 +131,7 @@ def _read(item: Json, batch_id: str) -> Columns | list[Columns]:
     if headers := data.get("headers"):
         tags, attached = read_mail_headers(headers)
         metadata = metadata | attached
-    columns = Columns(
+    columns = make_columns(
         occurred_at,
         event_id,
         kind,

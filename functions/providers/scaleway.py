@@ -33,7 +33,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery
-from providers._events import CACHED, Columns, read_address, read_events, restore_item
+from providers._events import CACHED, Columns, make_columns, read_address, read_events, restore_item
 from providers._fields import hash_canonical, read_epoch, read_text
 from providers._mail_headers import read_mail_headers
 from providers._smtp import read_smtp
@@ -92,7 +92,7 @@ def _read(item: Json) -> list[Columns] | Columns:
     given = get("email_to")
     recipients = list(dict.fromkeys(map(read_address, given))) if type(given) is list else [read_address(given)]
     event_id = read_text(get("id")) or hash_canonical(message)
-    columns = Columns(
+    columns = make_columns(
         read_epoch(get("created_at")),
         event_id,
         find_kind(word, code if type(code) is int else 0, reason if type(reason) is str else ""),

@@ -39,7 +39,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery, WebhookRequest
-from providers._events import CACHED, TEXT, Columns, parse_json, pick, read_events, restore_item
+from providers._events import CACHED, TEXT, Columns, make_columns, parse_json, pick, read_events, restore_item
 from providers._fields import hash_canonical, read_epoch, read_text
 from providers._forms import is_form
 from providers._smtp import read_smtp
@@ -181,7 +181,7 @@ def _read(item: Json) -> Columns:
     kind = find_kind(provider_type, words, get("sg_machine_open") is True)
     message_id = read_text(get("sg_message_id"))
     engaged = event_type in ENGAGED
-    return Columns(
+    return make_columns(
         read_epoch(get("timestamp")),
         read_text(get("sg_event_id")) or hash_canonical(item),
         kind,

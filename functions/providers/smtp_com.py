@@ -38,7 +38,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery, WebhookRequest
-from providers._events import CACHED, Columns, parse_json, read_events, restore_item
+from providers._events import CACHED, Columns, make_columns, parse_json, read_events, restore_item
 from providers._fields import hash_canonical, read_epoch, read_text
 from providers._smtp import read_smtp
 from providers._verification import check_shared_secret
@@ -134,7 +134,7 @@ def _read(item: Json) -> Columns:
     reason = get("resp_msg")
     words = (read_text(get("resp_code")), read_text(get("resp_class")), read_text(reason))
     kind = find_kind(provider_type, *words)
-    return Columns(
+    return make_columns(
         read_epoch(time),
         read_text(get("id")) or hash_canonical(item),
         kind,

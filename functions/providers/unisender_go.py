@@ -44,7 +44,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery, Reply, UnverifiedError, WebhookRequest
-from providers._events import CACHED, Columns, parse_json, pick, read_events, restore_item
+from providers._events import CACHED, Columns, make_columns, parse_json, pick, read_events, restore_item
 from providers._fields import hash_canonical, read_text
 from providers._smtp import read_smtp
 
@@ -210,7 +210,7 @@ def _read(item: Json) -> Columns:
     response, status = find("destination_response"), find("delivery_status")
     around = envelope.get if type(envelope) is dict else {}.get
     user, project = around("user_id"), around("project_id")
-    return Columns(
+    return make_columns(
         _read_time(data.get("event_time") or data.get("block_time")),
         hash_canonical(
             {

@@ -38,7 +38,17 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery, UnverifiedError, WebhookRequest
-from providers._events import CACHED, Columns, Path, parse_json, pick, read_address, read_events, restore_item
+from providers._events import (
+    CACHED,
+    Columns,
+    Path,
+    make_columns,
+    parse_json,
+    pick,
+    read_address,
+    read_events,
+    restore_item,
+)
 from providers._fields import hash_canonical, read_epoch
 from providers._smtp import read_smtp
 from providers._verification import check_equal, check_recent, check_shared_secret, decode_base64, decode_hex
@@ -127,7 +137,7 @@ def _read_message(word: Any, message: Any, agent: Any) -> Iterator[Columns]:
         event_id = hash_canonical([word, message_id, mail.get("email_reference"), given or message])
         own = get("bounced_recipient") or get("recipient")
         recipients = _list_recipients([own] if own else _list_addresses(mail))
-        columns = Columns(
+        columns = make_columns(
             read_epoch(get("time") or mail.get("processed_time")),
             event_id,
             find_kind(word, reason if type(reason) is str else ""),
