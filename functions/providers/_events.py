@@ -20,7 +20,6 @@ from providers._fields import (
     clean,
     may_be_unstorable,
     read_text,
-    split_domain,
 )
 
 _Texts = tuple[str | None, ...]
@@ -176,7 +175,7 @@ def _make_event(item: Json, columns: Columns, position: int, steps: Sequence[_St
     tags = () if tags is None else read_tags(tags)
     if type(metadata) is not dict or not metadata:
         metadata = None
-    domain = split_domain(recipient)
+    domain = None if recipient is None or "@" not in recipient else recipient.rpartition("@")[2] or None
     try:
         shared = _mailings.get((tags, columns[FIRST_SHARED:FIRST_OF_RECEIVER]))
         receiving = _receivers.get((domain, columns[FIRST_OF_RECEIVER:]))

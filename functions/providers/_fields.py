@@ -20,6 +20,7 @@ TEXT_OR_ABSENT = frozenset({str, type(None)})
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 # Escaped: whole pairs of surrogates too, and a backslash that may escape something once more.
 _ESCAPED_UNSTORABLE = re.compile(rb"\\u(?:0000|005[cC]|[dD][89a-fA-F])")
+_fromtimestamp = datetime.fromtimestamp
 
 
 def take_texts(fields: Json, names: Sequence[str], detail: Json) -> list[str | None]:
@@ -50,11 +51,13 @@ def read_text(value: object) -> str | None:
 def read_epoch(value: object) -> datetime:
     """A time from seconds since 1970 (number or text) or from ISO 8601 with a zone. Raises `ValueError`."""
     try:
-        if type(value) in (int, float):
-            return datetime.fromtimestamp(value, UTC)  # type: ignore[arg-type]
+        if type(value) is int or type(value) is float:
+            return _fromtimestamp(value, UTC)
         if type(value) is str:
+            if value.isdigit() and value.isascii():
+                return _fromtimestamp(int(value), UTC)
             if value.isascii() and value.replace(".", "", 1).isdigit():
-                return datetime.fromtimestamp(float(value) if "." in value else int(value), UTC)
+                return _fromtimestamp(float(value), UTC)
             instant = datetime.fromisoformat(value)
             if instant.tzinfo is not None:
                 return instant if instant.tzinfo is UTC else instant.astimezone(UTC)

@@ -126,11 +126,17 @@ def _read(item: Json) -> Columns:
         event_id = None
         time = time / 1000 if type(time) is int and abs(time) < 1 << 53 else time
     response, code = get("response"), get("response_code")
-    reason = response or get("reason")
+    why = get("reason")
+    reason = response or why
     return make_columns(
         read_epoch(time),
         event_id or hash_canonical({name: value for name, value in item.items() if name != "event_id"}),
-        find_kind(provider_type, code if type(code) is int else None, read_text(reason), read_text(get("reason"))),
+        find_kind(
+            provider_type,
+            code if type(code) is int else None,
+            reason if type(reason) is str else read_text(reason),
+            why if type(why) is str else None,
+        ),
         recipient=get("email"),
         message_id=get("message_id"),
         metadata=get("custom_variables"),
