@@ -55,6 +55,8 @@ class Target:
             request = read_request(content)
         except ValueError:
             return
+        if not request.provider:
+            return
         self.executions += 1
         try:
             self.check(request)

@@ -152,9 +152,10 @@ def test_listener_always_answers(payload: Payload, monkeypatch: pytest.MonkeyPat
 
 
 TEXTS = st.one_of(st.none(), st.text(max_size=30), st.text("Az09+/=%&:", max_size=30))
-NAMES = st.sampled_from([*list_providers(), "", "nobody", "__init__", "_events", "Sendgrid", "sendgrid\0", "a" * 300])
+NAMES = st.sampled_from([*list_providers(), "nobody", "__init__", "_events", "Sendgrid", "sendgrid\0", "a" * 300])
 GATEWAY_EVENTS = st.fixed_dictionaries(
     {
+        "pathParameters": st.fixed_dictionaries({"provider": NAMES}, optional={"secret": st.text(max_size=10)}),
         "rawPath": st.text(max_size=30),
         "requestContext": st.fixed_dictionaries(
             {"http": st.fixed_dictionaries({"method": st.sampled_from(["POST", "GET", "HEAD", "PUT", ""])})}
@@ -162,10 +163,6 @@ GATEWAY_EVENTS = st.fixed_dictionaries(
         ),
     },
     optional={
-        "pathParameters": st.one_of(
-            st.none(),
-            st.fixed_dictionaries({}, optional={"provider": NAMES, "secret": st.text(max_size=10)}),
-        ),
         "headers": st.one_of(
             st.none(),
             st.dictionaries(st.sampled_from(["Authorization", "x-y", "Host", "content-type"]), st.text(max_size=20)),

@@ -248,7 +248,7 @@ def test_secret_of_the_path_is_not_logged(
 
 
 @pytest.mark.parametrize(
-    "provider", ["nobody", "_sns", "__init__", "Sparkpost", "sparkpost ", "", "../sparkpost", "a" * 99]
+    "provider", ["nobody", "_sns", "__init__", "Sparkpost", "sparkpost ", "../sparkpost", "a" * 99]
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 def test_unknown_provider_is_404(world: World, provider: str, method: str) -> None:
