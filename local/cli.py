@@ -174,6 +174,8 @@ def describe(stack: Stack) -> str:
     return f"""
   webhook  {stack.webhook_url}
            basic auth, user {user}, password {password}
+  console  {stack.url}/console
+           sign in with the API key below
   API      {stack.api_url}
            API key {stack.api_key}
   logs     make logs, or {stack.directory}/logs/

@@ -1,4 +1,4 @@
-"""Entry point of the authorizer: who asks, by an API key or by a token of an OpenID Connect issuer.
+"""Entry point of the authorizer: who asks, by an API key, a token of an OpenID Connect issuer, or the console's cookie.
 
 It never refuses by itself: API Gateway's own refusal can't carry the one error body. It says who it is, or what is
 wrong, and query_events answers (docs/decisions/0002-refusals-by-the-query-function.md).
@@ -7,8 +7,9 @@ wrong, and query_events answers (docs/decisions/0002-refusals-by-the-query-funct
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from authorizer.callers import Caller
+from authorizer.callers import UNKNOWN, Caller
 from authorizer.keys import ApiKeys
+from common.sessions import Sessions, read_cookie
 from common.settings import read_text
 
 if TYPE_CHECKING:
@@ -28,11 +29,42 @@ def _tokens() -> "Tokens":
     return Tokens(TokenSettings.read())
 
 
+@cache
+def _sessions() -> Sessions:
+    return Sessions(read_text("SESSIONS_TABLE"))
+
+
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """`isAuthorized` with a context: the caller's `name` and `scopes` (joined by a space), or a `refusal`."""
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    caller = find_caller(headers.get("authorization", ""))
+    session_id = read_session_id(event, headers)
+    caller = find_session(session_id) if session_id else find_caller(read_authorization(headers))
     return {"isAuthorized": True, "context": caller._asdict()}
+
+
+def read_authorization(headers: dict[str, str]) -> str:
+    """What a request authorises itself by; Moesif's client libraries send their key in a header of their own."""
+    return headers.get("authorization") or headers.get("x-moesif-application-id", "")
+
+
+def read_session_id(event: dict[str, Any], headers: dict[str, str]) -> str:
+    """The id in the console's cookie; empty unless one of the console's own pages reads, and sends nothing else.
+
+    A browser sends cookies whoever asks. `Sec-Fetch-Site` is the browser's own word that it is a page of this origin,
+    which no script can set; the cookie is SameSite=Strict besides.
+    """
+    method = event.get("requestContext", {}).get("http", {}).get("method")
+    if headers.get("authorization") or method not in ("GET", "HEAD") or headers.get("sec-fetch-site") != "same-origin":
+        return ""
+    return read_cookie(event.get("cookies") or [])
+
+
+def find_session(session_id: str) -> Caller:
+    """Who signed in to the console. With an API key it is the key that says what it allows, as long as it does."""
+    session = _sessions().find(session_id)
+    if session is None:
+        return UNKNOWN
+    return _keys().find_hash(session.key_hash) if session.key_hash else Caller(session.name, session.scopes)
 
 
 def find_caller(authorization: str) -> Caller:

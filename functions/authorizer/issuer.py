@@ -40,7 +40,7 @@ def fetch_json(url: str, *, loopback: bool = False) -> dict[str, Any]:
     try:
         parts = urlsplit(url)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
-        connection = _connect(parts, loopback=loopback)
+        connection = open_connection(parts, loopback=loopback)
         try:
             connection.request("GET", target, headers={"accept": "application/json"})
             response = connection.getresponse()
@@ -55,7 +55,8 @@ def fetch_json(url: str, *, loopback: bool = False) -> dict[str, Any]:
     return document
 
 
-def _connect(parts: SplitResult, *, loopback: bool) -> http.client.HTTPConnection:
+def open_connection(parts: SplitResult, *, loopback: bool) -> http.client.HTTPConnection:
+    """A connection to the host of a URL. Raises `ValueError` for one that is not https."""
     if parts.scheme == "https":
         return http.client.HTTPSConnection(parts.netloc, timeout=TIMEOUT_SECONDS)
     if loopback and parts.scheme == "http" and parts.hostname == "127.0.0.1":

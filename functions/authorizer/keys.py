@@ -28,6 +28,11 @@ def read_key(authorization: str) -> str:
     return ""
 
 
+def hash_key(key: str) -> str:
+    """What the table knows a key by."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 class ApiKeys:
     """The keys of one table; what was looked up is remembered for a minute."""
 
@@ -46,10 +51,11 @@ class ApiKeys:
     def find(self, authorization: str) -> Caller:
         """Who comes with this Authorization header. Raises `AwsError` where the table can't be read."""
         key = read_key(authorization)
-        if not key:
-            return UNKNOWN
         # The hash is what is looked up, so the time taken tells nothing of the key.
-        key_hash = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+        return self.find_hash(hash_key(key)) if key else UNKNOWN
+
+    def find_hash(self, key_hash: str) -> Caller:
+        """Whose key has this hash. Raises `AwsError` where the table can't be read."""
         known = self._known.get(key_hash)
         if known is None or self._clock() - known[0] > FRESH_SECONDS:
             if len(self._known) >= REMEMBERED:

@@ -94,7 +94,7 @@ class Tokens:
         self, settings: TokenSettings, keys: IssuerKeys | None = None, clock: Callable[[], float] = time.time
     ) -> None:
         self._settings = settings
-        self._keys = keys or IssuerKeys(settings.issuer, partial(fetch_json, loopback=_loopback_allowed()), clock)
+        self._keys = keys or IssuerKeys(settings.issuer, partial(fetch_json, loopback=loopback_allowed()), clock)
         self._clock = clock
         # Headers that nobody knows are ignored, as the RFC asks; `crit` names those that must not be.
         self._registry = JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)
@@ -118,7 +118,7 @@ class Tokens:
             raise ValueError("too long")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SecurityWarning)  # of EdDSA's old name
-            decoded = jwt.decode(token, self._find_key, ALGORITHMS, self._registry)
+            decoded = jwt.decode(token, self.find_key, ALGORITHMS, self._registry)
         if str(decoded.header.get("typ", "jwt")).lower() not in TYPES:
             raise ValueError("not an access token")
         claims = decoded.claims
@@ -137,12 +137,14 @@ class Tokens:
         ).validate(claims)
         return claims
 
-    def _find_key(self, signed: GuestProtocol) -> PublicKey:
+    def find_key(self, signed: GuestProtocol) -> PublicKey:
+        """The key that a token says it is signed with. Raises `InvalidKeyIdError` and `IssuerError`."""
         key = self._keys.find(signed.headers().get("kid"))
         if key is None:
             raise InvalidKeyIdError
         return key
 
 
-def _loopback_allowed() -> bool:
+def loopback_allowed() -> bool:
+    """Whether an issuer on 127.0.0.1 may do without TLS: on the local stack."""
     return read_text("OIDC_TLS", "always") == "not-on-loopback"

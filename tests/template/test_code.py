@@ -103,7 +103,7 @@ def test_third_party_modules_are_in_layers(functions: Mapping[str, Any], name: s
     assert list_lazy(name, needs) <= carried
 
 
-@pytest.mark.parametrize("name", ["WebhookListener", "Authorizer"])
+@pytest.mark.parametrize("name", ["WebhookListener", "Authorizer", "Console"])
 def test_functions_at_the_edge_import_nothing_of_others(functions: Mapping[str, Any], name: str) -> None:
     """Someone waits for these: they start with the standard library and our code only."""
     assert functions[name].get("Layers", []) == [{"Ref": "SignaturesLayer"}]

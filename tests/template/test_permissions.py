@@ -31,6 +31,7 @@ ALLOWED_STARS = {
 # What each function's role may do beyond its own log and the VPC.
 EXPECTED_ACTIONS = {
     "AuthorizerRole": {"dynamodb:GetItem"},
+    "ConsoleRole": {"dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
     "MaintainPartitionsRole": {"rds-db:connect"},
     "MigrateDatabaseRole": {"rds-db:connect"},
     "QueryEventsRole": {"rds-db:connect"},

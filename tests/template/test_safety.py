@@ -196,4 +196,6 @@ def test_api_asks_the_authorizer_every_time(resources: Mapping[str, Any]) -> Non
     assert authorizer["authorizerPayloadFormatVersion"] == "2.0"
     assert not {"identitySource", "authorizerResultTtlInSeconds"} & set(authorizer)
     guarded = {path: "security" in route["x-amazon-apigateway-any-method"] for path, route in body["paths"].items()}
-    assert guarded == {"/webhooks/{provider}": False, "/webhooks/{provider}/{secret}": False, "/api/{proxy+}": True}
+    webhooks = {"/webhooks/{provider}": False, "/webhooks/{provider}/{secret}": False}
+    console = {"/console": False, "/console/{proxy+}": False}  # files without a secret, and the sign-in
+    assert guarded == {**webhooks, **console, "/api/{proxy+}": True}

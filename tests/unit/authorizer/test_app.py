@@ -1,11 +1,13 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from authorizer import app
 from authorizer.callers import UNKNOWN, Caller
+from common.sessions import COOKIE, Session
 
 JWT = "eyJhbGciOiJub25lIn0.e30."
 
@@ -70,3 +72,65 @@ def test_api_keys_do_not_wait_for_cryptography() -> None:
         cwd=Path(app.__file__).parents[1],
     )
     assert done.stdout.strip() == "[]"
+
+
+class FoundSession:
+    """Stands in for the table of sessions: two that are known."""
+
+    def find(self, session_id: str) -> Session | None:
+        """A session by a key, and one by a token."""
+        by_key = Session("old name", "admin", "hash", 2**40, 2**40)
+        return {"by-key": by_key, "by-token": by_key._replace(key_hash="", name="oidc:ada")}.get(session_id)
+
+
+@pytest.fixture
+def sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sessions, and a table of keys that tells what was asked of it."""
+    monkeypatch.setattr(app, "_sessions", FoundSession)
+    monkeypatch.setattr(Found, "find_hash", lambda self, key_hash: Caller(f"hash:{key_hash}"), raising=False)
+
+
+def build_event(session_id: str, method: str = "GET", **headers: str) -> dict[str, Any]:
+    """A request of a page with the console's cookie."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return {
+        "headers": {"Sec-Fetch-Site": "same-origin", **named},
+        "cookies": ["a=b", f"{COOKIE}={session_id}"],
+        "requestContext": {"http": {"method": method}},
+    }
+
+
+@pytest.mark.usefixtures("sessions")
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_cookie_of_the_console_lets_its_pages_read(method: str) -> None:
+    """By a key, what the key allows now counts; by a token, what it allowed at the sign-in."""
+    assert app.handler(build_event("by-key", method), None)["context"]["name"] == "hash:hash"
+    context = app.handler(build_event("by-token", method), None)["context"]
+    assert context == {"name": "oidc:ada", "scopes": "admin", "refusal": ""}
+
+
+@pytest.mark.usefixtures("sessions")
+def test_cookie_of_an_ended_session_is_refused() -> None:
+    """As a wrong key is."""
+    assert app.handler(build_event("gone"), None)["context"]["refusal"] == "unauthorized"
+
+
+@pytest.mark.usefixtures("sessions")
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "none", "", "same-origin, cross-site"])
+def test_cookie_counts_only_for_the_consoles_own_pages(site: str) -> None:
+    """Not for another site, a neighbouring host or the address bar, whatever the browser sends along."""
+    event = build_event("by-key", **{"Sec-Fetch-Site": site})
+    assert app.handler(event, None)["context"]["name"] == "key:"
+
+
+@pytest.mark.usefixtures("sessions")
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_cookie_only_reads(method: str) -> None:
+    """Nothing can be changed by it."""
+    assert app.handler(build_event("by-key", method), None)["context"]["name"] == "key:"
+
+
+@pytest.mark.usefixtures("sessions")
+def test_key_goes_before_the_cookie() -> None:
+    """Who sends a key is meant by it, also if it is wrong."""
+    assert app.handler(build_event("by-key", Authorization="mw_1"), None)["context"]["name"] == "key:mw_1"

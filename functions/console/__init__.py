@@ -1,0 +1,1 @@
+"""Serves the console, a web page for support, and signs people in to it."""

@@ -1,0 +1,43 @@
+// Asks the API. The cookie that says who asks is the browser's business; no script sees it.
+import { leave } from "./session.js";
+
+export class Failure extends Error {
+  constructor(status, message, advice) {
+    super(message);
+    Object.assign(this, { status, advice });
+  }
+}
+
+export async function ask(path, parameters = {}, signal = undefined) {
+  const given = Object.entries(parameters).filter(([, text]) => text !== "" && text != null);
+  const query = given.length ? `?${new URLSearchParams(given)}` : "";
+  let response;
+  try {
+    response = await fetch(path + query, { cache: "no-store", headers: { accept: "application/json" }, signal });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Failure(0, "The server can't be reached.", "Is this computer online? Then try again.");
+  }
+  if (response.status === 401) {
+    leave();
+    return new Promise(() => {});
+  }
+  const body = await response.json().catch(() => null);
+  if (response.ok && body) return body;
+  const told = body?.errors?.[0];
+  throw new Failure(
+    response.status,
+    told?.message ?? "The server did not answer as it should.",
+    told?.description || (response.status >= 500 ? "Try again in a minute." : ""),
+  );
+}
+
+export const paths = {
+  recipient: (address) => `/api/v1/recipients/${encodeURIComponent(address)}`,
+  message: (id) => `/api/v1/messages/${encodeURIComponent(id)}`,
+  event: (key) => `/api/v1/events/${encodeURIComponent(key)}`,
+  search: "/api/v1/events/message",
+  metrics: "/api/v1/metrics",
+  batches: "/api/v1/batches",
+  quarantine: "/api/v1/quarantine",
+};
