@@ -101,23 +101,30 @@ def sign_headers(
 
 def build_database_token(host: str, port: int, user: str, region: str) -> str:
     """An RDS IAM log-in token, valid for 15 minutes: a presigned URL that nobody calls."""
+    place = f"{host}:{port}"
+    query = {"Action": "connect", "DBUser": user}
+    return f"{place}/?{presign('rds-db', region, place, '/', query, 900, EMPTY_DIGEST)}"
+
+
+def presign(
+    service: str, region: str, host: str, path: str, given: Mapping[str, str], seconds: int, digest: str
+) -> str:
+    """The signed query of a GET that somebody else may send, for so long at most as our own credentials hold."""
     credentials, instant = Credentials.read(), now()
     date = f"{instant:%Y%m%d}"
     query = {
-        "Action": "connect",
-        "DBUser": user,
+        **given,
         "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
-        "X-Amz-Credential": f"{credentials.access_key}/{date}/{region}/rds-db/aws4_request",
+        "X-Amz-Credential": f"{credentials.access_key}/{date}/{region}/{service}/aws4_request",
         "X-Amz-Date": f"{instant:%Y%m%dT%H%M%SZ}",
-        "X-Amz-Expires": "900",
+        "X-Amz-Expires": str(seconds),
         "X-Amz-SignedHeaders": "host",
     }
     if credentials.token:
         query["X-Amz-Security-Token"] = credentials.token
     encoded = "&".join(f"{quote(name, safe='-_.~')}={quote(query[name], safe='-_.~')}" for name in sorted(query))
-    canonical = f"GET\n/\n{encoded}\nhost:{host}:{port}\n\nhost\n{EMPTY_DIGEST}"
-    signature = sign(credentials, "rds-db", region, instant, date, canonical)
-    return f"{host}:{port}/?{encoded}&X-Amz-Signature={signature}"
+    canonical = f"GET\n{path}\n{encoded}\nhost:{host}\n\nhost\n{digest}"
+    return f"{encoded}&X-Amz-Signature={sign(credentials, service, region, instant, date, canonical)}"
 
 
 class AwsClient:
@@ -132,6 +139,7 @@ class AwsClient:
         url = urlsplit(override or f"https://{host_prefix}{service}.{self.region}.{suffix}")
         self.overridden = bool(override)
         self._secure, self._host = url.scheme == "https", url.netloc
+        self.origin = f"{url.scheme}://{url.netloc}"
         self._connection: http.client.HTTPConnection | None = None
 
     def request(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from common.aws import AwsClient, AwsError
+from common.aws import AwsClient, AwsError, presign
 
 METADATA_PREFIX = "x-amz-meta-"
 
@@ -40,6 +40,19 @@ class Bucket:
         if answer.status in (200, 412):
             return answer.status == 200
         raise AwsError(answer.status, "", "s3 PutObject")
+
+    def put(self, key: str, body: bytes) -> None:
+        """Stores an object in place of what is there. Raises `AwsError`."""
+        answer = self._client.request("PUT", self._path(key), {"content-type": "application/json"}, body)
+        if answer.status != 200:
+            raise AwsError(answer.status, "", "s3 PutObject")
+
+    def presign(self, key: str, seconds: int, file_name: str) -> str:
+        """A link under which anybody may fetch an object for so long; browsers save it under the name."""
+        origin, path = self._client.origin, self._path(key)
+        given = {"response-content-disposition": f'attachment; filename="{file_name}"'}
+        host = origin.partition("://")[2]
+        return f"{origin}{path}?{presign('s3', self._client.region, host, path, given, seconds, 'UNSIGNED-PAYLOAD')}"
 
     def get(self, key: str) -> StoredObject:
         """The whole object. Raises `AwsError`, with status 404 where there is none (yet)."""

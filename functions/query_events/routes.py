@@ -4,6 +4,7 @@ from query_events import (
     batches,
     documentation,
     events_message,
+    exports,
     message_events,
     messages,
     metrics,
@@ -25,6 +26,7 @@ ROUTES = add_document(
         *batches.ROUTES,
         *quarantine.ROUTES,
         *metrics.ROUTES,
+        *exports.ROUTES,
     )
 )
 TABLE = RouteTable(ROUTES)

@@ -3,7 +3,7 @@
 The text of a query depends only on which parameters are given, so it is built once for each set of them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, cast
@@ -28,6 +28,7 @@ DEFAULT_AGE = timedelta(hours=24)
 DEFAULT_LAG = timedelta(minutes=1)  # what came in the last minute is left out unless asked for
 ENOUGH: Final = 2_000  # events that are gathered before it is asked where they lie
 RANGE: Final = frozenset({"from", "to"})
+STREAM_CHUNK: Final = 2_000  # events that are in memory at once
 ALLOW_HASH_JOIN = "SET LOCAL enable_hashjoin = on; "
 
 Uses = tuple[tuple[str, Use], ...]  # of each shared table's keys
@@ -71,6 +72,24 @@ def search_events(connection: Connection, values: Mapping[str, object], cursor: 
         del rows[size:]
         found = _reader.read(database, rows)
     return Page(found, [(row[0], row[1]) for row in rows], total, more)
+
+
+def stream_events(connection: Connection, values: Mapping[str, object]) -> Iterator[Page]:
+    """All that matches, newest first, as it was when the statement began; chunks of a stream in place of pages.
+
+    The connection must not be in autocommit. Rows are fetched as they are wanted, however many there are.
+    """
+    shapes, bound = _bind(values)
+    with connection.cursor() as database, connection.cursor(name="stream") as stream:
+        keys = find_keys(database, shapes, bound)
+        if matches_nothing(keys):
+            return
+        bound |= {each.name: each.bound for each in keys}
+        stream.execute(build_stream_query(shapes, tuple((each.name, each.page_use) for each in keys)), bound)
+        total = 0
+        while rows := stream.fetchmany(STREAM_CHUNK):
+            total += len(rows)
+            yield Page(_reader.read(database, rows), [(row[0], row[1]) for row in rows], total, more=True)
 
 
 class _Search(NamedTuple):
@@ -169,6 +188,14 @@ def _select_page(query: QueryBuilder) -> QueryBuilder:
 def build_page_query(shapes: tuple[Shape, ...], uses: Uses, paged: bool) -> str:  # noqa: FBT001 - as the others
     """The SQL of a page of what these filters find."""
     return str(_select_page(_filter(shapes, uses, paged=paged)).get_sql())
+
+
+@lru_cache(maxsize=256)
+def build_stream_query(shapes: tuple[Shape, ...], uses: Uses) -> str:
+    """As a page, of all that these filters find; the stream of rows is one order from the index on."""
+    found = _select_columns(_filter(shapes, uses)).orderby(events.occurred_at, events.event_key, order=Order.desc)
+    page = found.as_("page")
+    return str(select_whole_events(page).orderby(page.occurred_at, page.event_key, order=Order.desc).get_sql())
 
 
 @lru_cache(maxsize=256)

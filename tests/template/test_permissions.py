@@ -26,7 +26,12 @@ ALLOWED_STARS = {
     # Nor is an object's key: only its prefix.
     ("s3:GetObject", "${RawBucket.Arn}/raw/*"),
     ("s3:PutObject", "${RawBucket.Arn}/raw/*"),
+    *(("s3:GetObject", f"${{ExportBucket.Arn}}/{prefix}/*") for prefix in ("exports", "requests", "status")),
+    *(("s3:PutObject", f"${{ExportBucket.Arn}}/{prefix}/*") for prefix in ("exports", "requests", "status")),
+    *(("s3:AbortMultipartUpload", f"${{ExportBucket.Arn}}/{prefix}/*") for prefix in ("exports", "status")),
 }
+
+EXPORTING = ("AbortMultipartUpload", "GetObject", "ListBucket", "PutObject")
 
 # What each function's role may do beyond its own log and the VPC.
 EXPECTED_ACTIONS = {
@@ -34,7 +39,17 @@ EXPECTED_ACTIONS = {
     "ConsoleRole": {"dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
     "MaintainPartitionsRole": {"rds-db:connect"},
     "MigrateDatabaseRole": {"rds-db:connect"},
-    "QueryEventsRole": {"rds-db:connect"},
+    "ExportEventsRole": {
+        "rds-db:connect",
+        "s3:AbortMultipartUpload",
+        "s3:GetObject",
+        "s3:ListBucket",
+        "s3:PutObject",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:ReceiveMessage",
+    },
+    "QueryEventsRole": {"rds-db:connect", "s3:GetObject", "s3:ListBucket", "s3:PutObject"},  # of exports
     "S3LoaderRole": {
         "rds-db:connect",
         "s3:GetObject",
@@ -175,7 +190,7 @@ def test_everything_stored_is_reached_by_tls_only(resources: Mapping[str, Any]) 
 
 
 def test_endpoint_lets_out_what_the_functions_inside_need(resources: Mapping[str, Any]) -> None:
-    """Through the S3 endpoint one can read raw batches and answer CloudFormation, no more."""
+    """Through the S3 endpoint one can read raw batches, hand exports over and answer CloudFormation, no more."""
     statements = resources["S3Endpoint"]["Properties"]["PolicyDocument"]["Statement"]
     allowed = {
         (action, json.dumps(target))
@@ -185,8 +200,10 @@ def test_endpoint_lets_out_what_the_functions_inside_need(resources: Mapping[str
     }
     bucket = json.dumps({"Fn::GetAtt": ["RawBucket", "Arn"]})
     objects = json.dumps({"Fn::Sub": "${RawBucket.Arn}/raw/*"})
+    exports = [json.dumps({"Fn::GetAtt": ["ExportBucket", "Arn"]}), json.dumps({"Fn::Sub": "${ExportBucket.Arn}/*"})]
     answers = json.dumps({"Fn::Sub": "arn:${AWS::Partition}:s3:::cloudformation-custom-resource-response-*/*"})
     assert allowed == {
         *((action, target) for action in ("s3:GetObject", "s3:ListBucket") for target in (bucket, objects)),
+        *((f"s3:{action}", target) for action in EXPORTING for target in exports),
         ("s3:PutObject", answers),
     }

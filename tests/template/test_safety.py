@@ -85,13 +85,14 @@ def test_visibility_timeout_is_six_times_the_functions(
     functions: Mapping[str, Any], resources: Mapping[str, Any]
 ) -> None:
     """Lambda asks for that, else a message comes back while it is still being worked on."""
-    for function in functions.values():
+    at_once = {"S3Loader": {"Ref": "LoaderConcurrency"}, "ExportEvents": 2}
+    for name, function in functions.items():
         for event in function.get("Events", {}).values():
             if event["Type"] == "SQS":
                 queue = resources[event["Properties"]["Queue"]["Fn::GetAtt"][0]]
                 assert queue["Properties"]["VisibilityTimeout"] >= 6 * function["Timeout"]
                 assert event["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-                assert event["Properties"]["ScalingConfig"]["MaximumConcurrency"] == {"Ref": "LoaderConcurrency"}
+                assert event["Properties"]["ScalingConfig"]["MaximumConcurrency"] == at_once[name]
 
 
 def test_functions_behind_the_api_end_before_it_gives_up(functions: Mapping[str, Any]) -> None:
@@ -114,7 +115,7 @@ def test_schema_runs_when_code_or_migrations_changed(resources: Mapping[str, Any
     assert resources[version]["Properties"]["FunctionName"] == {"Ref": "MigrateDatabase"}
 
 
-@pytest.mark.parametrize("name", ["S3Loader", "QueryEvents", "MaintainPartitions"])
+@pytest.mark.parametrize("name", ["S3Loader", "QueryEvents", "MaintainPartitions", "SummariseHours", "ExportEvents"])
 def test_functions_wait_for_the_schema(resources: Mapping[str, Any], name: str) -> None:
     """New code goes live after the migration that it counts on."""
     assert "Schema" in json.dumps(resources[name]["DependsOn"])

@@ -65,7 +65,7 @@ def test_every_refusal_is_declared() -> None:
     """Beside what a route adds, each may answer what concerns all; a tagged one 304 too."""
     for route in ROUTES:
         declared = {int(status) for status in DOCUMENT["paths"][route.path]["get"]["responses"]}
-        assert declared == {200, *ALWAYS_REFUSED, *route.refusals, *([304] if route.etag else [])}
+        assert declared == {200, *route.contents, *ALWAYS_REFUSED, *route.refusals, *([304] if route.etag else [])}
     assert set(REFUSALS) == {400, 404, *ALWAYS_REFUSED}
 
 

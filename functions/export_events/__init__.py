@@ -1,0 +1,1 @@
+"""Writes large exports into their bucket."""
