@@ -59,8 +59,8 @@ EXPECTED_ACTIONS = {
         "sqs:ReceiveMessage",
     },
     "StartMigrationRole": {"lambda:InvokeFunction", "secretsmanager:GetSecretValue"},
-    "WebhookListenerRole": {"s3:PutObject", "secretsmanager:GetSecretValue"},
     "SummariseHoursRole": {"rds-db:connect"},
+    "WebhookListenerRole": {"s3:PutObject", "secretsmanager:GetSecretValue"},
 }
 
 
