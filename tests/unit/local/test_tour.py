@@ -1,11 +1,12 @@
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from common.events import Event
-from local.samples import NOW, list_payloads
+from local.samples import NOW, Payload, list_payloads
 from local.signing import SIGNERS, sign_anew
-from local.tour import LIFE, RUN, Stop, draw_tour, holds, plan_stop, plan_tour
+from local.tour import LIFE, RUN, Stop, choose, draw_tour, holds, plan_stop, plan_tour
 from providers import UnverifiedError, list_providers
 
 LATER = datetime(2031, 5, 1, tzinfo=UTC)
@@ -77,3 +78,17 @@ def test_table_shows_each_providers_words() -> None:
     assert [row.split() for row in rows] == [["a", "Delivery"], ["b", "sent", "opened_by_a…"]]
     assert rows[1].index("opened") == first.index("opened")
     assert common == "each of them with event_type, provider, provider_type, type"
+
+
+def test_a_list_with_a_known_event_is_left_out() -> None:
+    """A sample that tells a new type, and an event that another has told, would come back as a duplicate."""
+    delivered, opened = (find_sample(f"sendgrid/{name}") for name in ("delivered", "open"))
+    both = json.dumps([*json.loads(delivered.body), *json.loads(opened.body)]).encode()
+    mixed = opened._replace(request=opened.request._replace(body=both))
+    assert [payload for payload, _ in choose([delivered, mixed], NOW)] == [delivered]
+    assert [payload for payload, _ in choose([delivered, opened], NOW)] == [delivered, opened]
+
+
+def find_sample(name: str) -> Payload:
+    """The sample of this name."""
+    return next(payload for payload in list_payloads() if payload.name == name)

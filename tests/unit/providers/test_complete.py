@@ -54,6 +54,13 @@ def test_guide_tells_proofs() -> None:
     }
 
 
+def test_guide_looks_into_what_is_called() -> None:
+    """A proof is found behind a function of the providers' modules too: Mandrill's handshake calls `verify`."""
+    mandrill = find_provider("mandrill")
+    assert mandrill is not None
+    assert "digest" in guide.find_names(mandrill.handshake, set())
+
+
 def test_payloads_belong_to_a_provider() -> None:
     """No folder of payloads is that of a provider that there is none of, and no request names another one."""
     assert {path.name for path in FOLDER.iterdir() if any(path.glob("*.http"))} <= {*list_providers(), *list_mappings()}
