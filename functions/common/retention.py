@@ -1,6 +1,6 @@
-"""How long events are kept: whole months, since a partition is a month."""
+"""How long events are kept: whole months, since a partition is a month; activities: whole weeks."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 
 def start_month(instant: datetime, months: int = 0) -> datetime:
@@ -13,3 +13,9 @@ def start_month(instant: datetime, months: int = 0) -> datetime:
 def find_retention_start(instant: datetime, months: int) -> datetime:
     """The oldest instant that is kept: this month and so many whole months before it."""
     return start_month(instant, -months)
+
+
+def start_week(instant: datetime, weeks: int = 0) -> datetime:
+    """The first instant of the week, Monday in UTC, that lies so many weeks after (or before) an instant's."""
+    midnight = instant.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + timedelta(weeks=weeks, days=-midnight.weekday())

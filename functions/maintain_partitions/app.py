@@ -25,6 +25,7 @@ def handler(_event: dict[str, Any], _context: object) -> dict[str, Any]:
         now(),
         premake_months=read_number("PREMAKE_MONTHS"),
         retention_months=read_number("RETENTION_MONTHS"),
+        activity_retention_weeks=read_number("ACTIVITY_RETENTION_WEEKS"),
     )
     log.info("partitions maintained", extra=maintenance._asdict())
     return maintenance._asdict()

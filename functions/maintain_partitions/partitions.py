@@ -7,8 +7,9 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from common.figures import LOOK_BACK
-from common.retention import find_retention_start, start_month
+from common.retention import find_retention_start, start_month, start_week
 
+LIST_ACTIVITIES = "SELECT partition, starts_at FROM activities_partitions ORDER BY starts_at"
 LIST_PARTITIONS = "SELECT partition, starts_at FROM events_partitions ORDER BY starts_at"
 # Once the events of the hours before %(end)s are gone. What later ones count as may have depended on them, as far as
 # common/figures.py looks back.
@@ -31,9 +32,18 @@ class Maintenance(NamedTuple):
 
 
 def maintain_partitions(
-    connection: Connection, instant: datetime, *, premake_months: int, retention_months: int
+    connection: Connection,
+    instant: datetime,
+    *,
+    premake_months: int,
+    retention_months: int,
+    activity_retention_weeks: int = 53,
 ) -> Maintenance:
-    """Makes the partitions of this month and the next ones, drops those that are older than the retention."""
+    """Makes the partitions of this month and the next ones, drops those that are older than the retention.
+
+    Activities' are weeks: this and the next are made, further ones by the loader where one is needed.
+    """
+    dropped_weeks = _keep_weeks(connection, instant, activity_retention_weeks)
     with connection, connection.cursor() as cursor:
         for months in range(premake_months + 1):
             cursor.execute("SELECT create_events_partition(%s)", (start_month(instant, months),))
@@ -45,7 +55,23 @@ def maintain_partitions(
         with connection, connection.cursor() as cursor:
             cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(partition)))
             cursor.execute(DROP_SUMMARIES, {"end": start_month(starts_at, 1), "look_back": LOOK_BACK})
-    return Maintenance([partition for partition, _ in expired], _delete_unused(connection) if expired else 0)
+    dropped = [partition for partition, _ in expired]
+    return Maintenance(dropped_weeks + dropped, _delete_unused(connection) if expired else 0)
+
+
+def _keep_weeks(connection: Connection, instant: datetime, retention_weeks: int) -> list[str]:
+    """Makes the partitions of this week and the next one, drops those before the retention."""
+    with connection, connection.cursor() as cursor:
+        for weeks in (0, 1):
+            cursor.execute("SELECT create_activities_partition(%s)", (start_week(instant, weeks),))
+    oldest = start_week(instant, -retention_weeks)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(LIST_ACTIVITIES)
+        expired = [partition for partition, starts_at in cursor.fetchall() if starts_at < oldest]
+    for partition in expired:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(partition)))
+    return expired
 
 
 def _delete_unused(connection: Connection) -> int:

@@ -158,7 +158,9 @@ class Loader:
         """Writes what the events share, the batch's own row and the quarantine, and commits, all in one round trip."""
         statements = [*self._dimensions.build_inserts(), *saves]
         if rest.unparseable:
-            statements.append((QUARANTINE, (batch.object_key, batch.received_at, _show(batch, rest.unparseable))))
+            statements.append(
+                (QUARANTINE, (batch.object_key, batch.received_at, show_quarantine(batch, rest.unparseable)))
+            )
         cursor.execute(b";".join(cursor.mogrify(sql, values or None) for sql, values in [*statements, COMMIT]))
         self._dimensions.commit()
         return load
@@ -188,7 +190,7 @@ class Loader:
         marks.add(cursor.fetchall())
         duplicates = rows.count - cursor.rowcount
         load = Load(Outcome.LOADED, rows.count, duplicates, len(sorter.unparseable), sorter.expired)
-        saves = [*_save_batch(batch, batch_id, load, found), *marks.build()]
+        saves = [*save_batch(batch, batch_id, load, found), *marks.build()]
         return self._commit(cursor, batch, load, saves, sorter)
 
     def _load_singly(self, cursor: Cursor, batch: Batch, parse: Parse, *, replay: bool) -> Load:
@@ -215,7 +217,7 @@ class Loader:
                 cursor.execute("TRUNCATE incoming")
             cursor.execute("RELEASE SAVEPOINT event")
         load = Load(Outcome.LOADED, events, events - inserted, len(sorter.unparseable), sorter.expired)
-        saves = [*_save_batch(batch, batch_id, load, found), *marks.build()]
+        saves = [*save_batch(batch, batch_id, load, found), *marks.build()]
         return self._commit(cursor, batch, load, saves, sorter)
 
     def _create_partitions(self, connection: Connection, parse: Parse) -> None:
@@ -241,14 +243,14 @@ def _insert_batch(batch: Batch, batch_id: int, load: Load) -> Statement:
     return SAVE_BATCH, (*origin, batch.received_at, len(batch.body), *load[1:])
 
 
-def _save_batch(batch: Batch, batch_id: int, load: Load, found: int | None) -> list[Statement]:
+def save_batch(batch: Batch, batch_id: int, load: Load, found: int | None) -> list[Statement]:
     """Writes the batch's row, or writes it anew and clears its quarantine where it was loaded before."""
     if found is None:
         return [_insert_batch(batch, batch_id, load)]
     return [(UPDATE_BATCH, (*load[1:], found)), (DELETE_QUARANTINE, (batch.object_key,))]
 
 
-def _show(batch: Batch, unparseable: Iterable[Unparseable]) -> str:
+def show_quarantine(batch: Batch, unparseable: Iterable[Unparseable]) -> str:
     """Quarantine rows as JSON. Items are JSON in ASCII, which Postgres takes whatever they hold."""
     rows = [
         {

@@ -1,4 +1,4 @@
-"""Entry point of the webhooks: `POST /webhooks/{provider}`."""
+"""Entry point of what is sent to us: `POST /webhooks/{provider}`, and behaviour, as in `POST /v1/events`."""
 
 import logging
 from functools import cache
@@ -7,6 +7,7 @@ from typing import Any
 from common.errors import ApiError
 from common.responses import Response, build_error
 from providers import find_provider
+from webhook_listener.intake import Intake
 from webhook_listener.receiving import Receiver
 from webhook_listener.requests import read_request
 
@@ -20,13 +21,22 @@ def _receiver() -> Receiver:
     return Receiver.build()
 
 
+@cache
+def _intake() -> Intake:
+    return Intake.build()
+
+
 def handler(event: dict[str, Any], _context: object) -> Response:
-    """Answers exactly 200 once the body is in S3."""
+    """Answers a webhook exactly 200 once its body is in S3; behaviour as its clients expect."""
     provider = ""
     try:
         request = read_request(event)
         provider = request.provider
-        reply = _receiver().receive(request, event["requestContext"]["requestId"])
+        context = event["requestContext"]
+        if request.path.startswith("/webhooks/"):
+            reply = _receiver().receive(request, context["requestId"])
+        else:
+            reply = _intake().take(request, context.get("authorizer", {}).get("lambda"), context["requestId"])
     except ApiError as error:
         log.warning("refused", extra={"provider": provider[:50], "status": error.status})
         return build_error(error, _list_headers(error.status, provider))

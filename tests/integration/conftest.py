@@ -17,7 +17,8 @@ from migrate_database.roles import create_roles
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 TABLES = (
     "events, batches, quarantine, kinds, senders, mailings, receivers, clients,"
-    " summaries, stale_hours, summary_mailings, summary_domains"
+    " summaries, stale_hours, summary_mailings, summary_domains,"
+    " activities, operations, agents, identities, identity_links, profiles"
 )
 
 Connect = Callable[[str], Connection]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from providers import list_providers
+from sources import SOURCES
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 
@@ -114,6 +115,9 @@ def _follow(name: str, found: _Found, *, at_load: bool) -> None:
     if top == "providers":
         for provider in list_providers():  # chosen by the URL's segment at run time: every one counts
             _read_module(f"{top}.{provider}", found, at_load=at_load)
+    if top == "sources":
+        for source in SOURCES:  # chosen by the path at run time
+            _read_module(f"{top}.{source}", found, at_load=at_load)
 
 
 def _note_variable(node: ast.AST, found: _Found) -> None:

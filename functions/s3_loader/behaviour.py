@@ -1,0 +1,218 @@
+"""One batch of behaviour, one transaction: its row, its activities, profiles and links, and what was set aside.
+
+As with events, the common case is one COPY; where that meets a conflict it is done again through a temporary table.
+"""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import IO, Any, NamedTuple, cast
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+
+from common.activities import COMPANY, Activity, Identity, Link, Profile
+from common.events import Unparseable
+from common.json_text import decode_json, encode_json
+from providers import Delivery
+from providers._fields import clean
+from s3_loader.activity_rows import COLUMNS, ActivityStream
+from s3_loader.batches import LATEST, Batch, Limits, decompress
+from s3_loader.dimensions import Statement
+from s3_loader.loading import COMMIT, CONFLICTS, QUARANTINE, Load, Outcome, save_batch, show_quarantine
+from s3_loader.short_keys import ShortKeys
+from s3_loader.traits import build_traits, merge_writes
+from sources import Source
+
+COPY_ACTIVITIES = f"COPY activities ({COLUMNS}) FROM STDIN (FORMAT binary)"
+COPY_INCOMING = f"COPY incoming_activities ({COLUMNS}) FROM STDIN (FORMAT binary)"
+CREATE_INCOMING = "CREATE TEMPORARY TABLE incoming_activities (LIKE activities) ON COMMIT DROP"
+INSERT_INCOMING = f"""
+INSERT INTO activities ({COLUMNS}) SELECT {COLUMNS} FROM incoming_activities ORDER BY occurred_at, activity_key
+ON CONFLICT DO NOTHING
+"""
+# Truncating a table gives it another file: then what a loader remembers of it is untrue.
+LOOK = """
+SELECT (SELECT batch_id FROM batches WHERE object_key = %s),
+       nextval('batches_batch_id_seq'),
+       ARRAY[pg_relation_filenode('operations'), pg_relation_filenode('agents'),
+             pg_relation_filenode('identities')]::text
+"""
+LINK = "SELECT link_identities(%s)"
+# Sorted, as all that takes locks on rows.
+MAKE_PROFILES = """
+INSERT INTO profiles SELECT unnest(%(ids)s), '{}', '{}' ON CONFLICT DO NOTHING;
+SELECT identity_id, writes::text FROM profiles WHERE identity_id = ANY (%(ids)s) ORDER BY identity_id FOR UPDATE
+"""
+SAVE_PROFILES = """
+UPDATE profiles SET traits = given.traits, writes = given.writes
+FROM json_to_recordset(%s) AS given (identity_id int, traits jsonb, writes jsonb)
+WHERE profiles.identity_id = given.identity_id
+"""
+
+
+class Content(NamedTuple):
+    """What a batch says, sorted out."""
+
+    activities: list[Activity]
+    profiles: list[Profile]
+    links: list[Link]
+    unparseable: list[Unparseable]
+    expired: int
+
+
+def read_content(source: Source, batch: Batch, limits: Limits) -> Content:
+    """What a batch says; what is too far from its arrival, or past the retention, is told apart."""
+    content = Content([], [], [], [], 0)
+    try:
+        body = decompress(batch.body)
+    except ValueError as failure:
+        content.unparseable.append(Unparseable(None, str(failure), None))
+        return content
+    earliest, latest = batch.received_at - limits.oldest, batch.received_at + LATEST
+    expired_before, expired, refused = limits.expired_before, 0, -1
+    keep = content.activities.append
+    delivery = Delivery(batch.received_at, batch.content_type, batch.query, batch.provider_batch_id or "")
+    for item in source.parse(body, delivery):
+        if isinstance(item, Activity):
+            if not earliest <= item.occurred_at <= latest:
+                refused = item.position
+                content.unparseable.append(_refuse(item.position, item.occurred_at, source.restore(item)))
+            elif item.occurred_at < expired_before:
+                expired += 1
+            else:
+                keep(item)
+        elif isinstance(item, Unparseable):
+            content.unparseable.append(item)
+        elif item.at > latest:  # it would win over all that is said later; one that is old harms nothing
+            if item.position != refused:
+                refused = item.position
+                content.unparseable.append(_refuse(item.position, item.at, None))
+        elif isinstance(item, Profile):
+            content.profiles.append(item)
+        else:
+            content.links.append(item)
+    return content._replace(expired=expired)
+
+
+def _refuse(position: int, instant: datetime, item: object) -> Unparseable:
+    return Unparseable(position, f"its time {instant:%Y-%m-%dT%H:%M:%SZ} is too far from its arrival", item)
+
+
+class BehaviourLoader:
+    """Loads batches over one connection; `replay` loads a batch again that is loaded already."""
+
+    def __init__(self) -> None:
+        self._keys = ShortKeys()
+
+    def load(self, connection: Connection, batch: Batch, content: Content, *, replay: bool = False) -> Load:
+        """Loads a batch whole or not at all. Raises `psycopg2.Error` with the transaction rolled back."""
+        connection.autocommit = True
+        try:
+            return self._load(connection, batch, content, replay=replay, anew=not replay)
+        except psycopg2.Error as failure:
+            if replay or failure.pgcode not in CONFLICTS:
+                raise
+        return self._load(connection, batch, content, replay=replay, anew=False)
+
+    def _load(self, connection: Connection, batch: Batch, content: Content, *, replay: bool, anew: bool) -> Load:
+        with connection.cursor() as cursor:
+            cursor.execute(LOOK, (batch.object_key,))
+            ((found, batch_id, generation),) = cursor.fetchall()
+            if found is not None and not replay:
+                return Load(Outcome.ALREADY_LOADED)
+            self._keys.use_generation(generation)
+            self._learn(cursor, content)
+            if not anew:
+                _create_partitions(cursor, content)
+            cursor.execute("BEGIN")
+            try:
+                duplicates = self._copy(cursor, content, found or batch_id, anew=anew)
+                self._link(cursor, content.links)
+                self._save_profiles(cursor, content.profiles)
+                said = {one.position for one in content.profiles} | {one.position for one in content.links}
+                said -= {one.position for one in content.activities}  # an item may say several things
+                load = Load(
+                    Outcome.LOADED,
+                    len(content.activities) + len(said),
+                    duplicates,
+                    len(content.unparseable),
+                    content.expired,
+                )
+                statements: list[Statement] = list(save_batch(batch, batch_id, load, found))
+                if content.unparseable:
+                    shown = show_quarantine(batch, content.unparseable)
+                    statements.append((QUARANTINE, (batch.object_key, batch.received_at, shown)))
+                cursor.execute(b";".join(cursor.mogrify(sql, values or None) for sql, values in [*statements, COMMIT]))
+            except BaseException:
+                if not connection.closed:
+                    cursor.execute("ROLLBACK")
+                raise
+            return load
+
+    def _learn(self, cursor: Cursor, content: Content) -> None:
+        activities = content.activities
+        identities = {one.identity for one in activities if one.identity is not None}
+        companies = {one.company for one in activities if one.company is not None}
+        identities |= {Identity(COMPANY, company) for company in companies}
+        identities |= {profile.identity for profile in content.profiles}
+        for link in content.links:
+            identities |= {link.origin, link.user}
+        self._keys.learn(
+            cursor,
+            {one.operation for one in activities},
+            {one.agent for one in activities if one.agent is not None},
+            identities,
+        )
+
+    def _copy(self, cursor: Cursor, content: Content, batch_id: int, *, anew: bool) -> int:
+        """Copies the activities; how many were there already."""
+        if not content.activities:
+            return 0
+        rows = cast("IO[bytes]", ActivityStream(content.activities, batch_id, self._keys))
+        if anew:
+            cursor.copy_expert(COPY_ACTIVITIES, rows)
+            return 0
+        cursor.execute(CREATE_INCOMING)
+        cursor.copy_expert(COPY_INCOMING, rows)
+        cursor.execute(INSERT_INCOMING)
+        return len(content.activities) - cursor.rowcount
+
+    def _link(self, cursor: Cursor, links: Iterable[Link]) -> None:
+        """Adds the facts of a batch, of each the first or the last."""
+        facts: dict[tuple[int, int, str], datetime] = {}
+        choose: dict[str, Any] = {"last": max}
+        for link in links:
+            fact = (self._keys.identities[link.origin], self._keys.identities[link.user], link.rule)
+            if fact[0] != fact[1]:
+                facts[fact] = choose.get(link.rule, min)(facts.get(fact, link.at), link.at)
+        if facts:
+            rows = [
+                {"from_id": origin, "to_id": user, "rule": rule, "at": at}
+                for (origin, user, rule), at in sorted(facts.items())
+            ]
+            cursor.execute(LINK, (encode_json(rows).decode(),))
+
+    def _save_profiles(self, cursor: Cursor, profiles: Iterable[Profile]) -> None:
+        """Merges what was said into what is known."""
+        said: dict[int, list[Profile]] = {}
+        for profile in profiles:
+            said.setdefault(self._keys.identities[profile.identity], []).append(profile)
+        if not said:
+            return
+        cursor.execute(MAKE_PROFILES, {"ids": sorted(said)})
+        saved = []
+        for identity_id, text in cursor.fetchall():
+            writes = decode_json(text.encode())
+            for profile in said[identity_id]:
+                merge_writes(writes, clean(profile.traits), profile.at)
+            saved.append({"identity_id": identity_id, "traits": build_traits(writes), "writes": writes})
+        cursor.execute(SAVE_PROFILES, (json.dumps(saved),))
+
+
+def _create_partitions(cursor: Cursor, content: Content) -> None:
+    """Makes the partitions that a batch needs, each in a transaction of its own."""
+    days = {one.occurred_at.replace(hour=0, minute=0, second=0, microsecond=0) for one in content.activities}
+    for monday in sorted({day - timedelta(days=day.weekday()) for day in days}):
+        cursor.execute("SELECT create_activities_partition(%s)", (monday,))

@@ -1,0 +1,315 @@
+"""API calls, actions, users and companies in the shape of Moesif's client libraries.
+
+Source: Moesif's collector API: an event is `{"request": {"time", "uri", "verb", "headers", …}, "response": {"time",
+"status", …}, "user_id", "company_id", "transaction_id", "weight", …}`; `/batch` takes arrays of the same.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from common.activities import (
+    ACTION,
+    ADDRESS,
+    CALL,
+    COMPANY,
+    LAST,
+    USER,
+    Activity,
+    Identity,
+    Link,
+    Operation,
+    Profile,
+)
+from common.events import Json, Unparseable
+from common.json_text import decode_json, encode_json
+from providers import Delivery, Reply
+from providers._fields import NOTES, UNSTORABLE
+from sources import Item
+from sources._fields import (
+    LARGEST_INT,
+    LONGEST_ID,
+    check_object,
+    find_route,
+    is_canonical,
+    make_key,
+    read_id,
+    read_instant,
+    read_name,
+    read_user,
+    show_instant,
+    show_uuid,
+)
+
+SOURCE: Final = "moesif"
+COLLECTIONS: Final = {
+    f"/v1/{name}{batch}": name for name in ("actions", "events", "users", "companies") for batch in ("", "/batch")
+}
+ANSWER: Final = Reply(201, "{}")
+UNTIMED: Final = "untimed"  # an action whose time is that of its arrival
+# What clients ask for before they send: all calls are wanted, nothing is blocked.
+CONFIG: Final = (
+    '{"sample_rate":100,"block_bot_traffic":false,"user_sample_rate":{},"company_sample_rate":{},"user_rules":{},'
+    '"company_rules":{},"ip_addresses_blocked_by_name":{},"regex_config":[],"billing_config_jsons":{}}'
+)
+REPLIES: Final = {
+    "/v1/config": Reply(200, CONFIG, {"x-moesif-config-etag": "1"}),
+    "/v1/rules": Reply(200, "[]", {"x-moesif-rules-tag": "1"}),
+}
+
+
+def answer(path: str) -> Reply | None:
+    """The settings that clients ask for."""
+    return REPLIES.get(path)
+
+
+def parse(body: bytes, delivery: Delivery) -> Iterator[Item]:
+    """One item, or an array of them; what they are, the delivery's query says."""
+    try:
+        items = decode_json(body)
+    except (ValueError, RecursionError):
+        yield Unparseable(None, "the body is not JSON", None)
+        return
+    read = READERS.get(delivery.query)
+    if read is None:
+        yield Unparseable(None, "its path says nothing of what the body holds", None)
+        return
+    for position, item in enumerate(items if isinstance(items, list) else [items]):
+        try:
+            yield from read(check_object(item), position, delivery)
+        except ValueError as failure:
+            yield Unparseable(position, str(failure), item)
+        except (RecursionError, OverflowError):
+            yield Unparseable(position, "it is nested too deeply, or its numbers are too large", None)
+
+
+def _read_call(item: Json, position: int, _delivery: Delivery) -> Iterator[Item]:
+    request, response = item.get("request"), item.get("response")
+    if type(request) is not dict:
+        raise ValueError("it has no request")
+    if not (response is None or type(response) is dict):
+        raise ValueError("its response is not an object")
+    time = request.get("time")
+    occurred_at = read_instant(time)
+    key, rest = make_key(SOURCE, item.get("transaction_id"), item)
+    detail, asked = item.copy(), request.copy()
+    detail["request"] = asked
+    if is_canonical(str(time)):
+        del asked["time"]
+    method = asked.get("verb")
+    if type(method) is str and 0 < len(method) <= 20 and method.isascii() and method.isprintable():
+        del asked["verb"]
+    else:
+        method = read_name(method)
+    agent = None
+    headers = asked.get("headers")
+    if type(headers) is dict and _is_short(headers.get("User-Agent")):
+        asked["headers"] = headers = headers.copy()
+        agent = headers.pop("User-Agent")
+    version = asked.get("api_version")
+    if _is_short(version):
+        del asked["api_version"]
+    else:
+        version = None
+    status = duration = None
+    if response is not None:
+        detail["response"] = told = response.copy()
+        status = told.get("status")
+        if type(status) is int and 0 <= status < 10_000:
+            del told["status"]
+        else:
+            status = None
+        duration = _take_duration(told, occurred_at)
+    if rest is not None:
+        del detail["transaction_id"]
+    return iter(
+        [
+            _build(
+                detail,
+                position,
+                Operation(
+                    SOURCE, CALL, None, method, find_route(request.get("uri")), status, _take_direction(detail), version
+                ),
+                occurred_at=occurred_at,
+                key=key,
+                rest=rest,
+                agent=agent,
+                duration=duration,
+            )
+        ]
+    )
+
+
+def _build(
+    detail: Json,
+    position: int,
+    operation: Operation,
+    *,
+    occurred_at: datetime,
+    key: int,
+    rest: int | None,
+    agent: str | None,
+    duration: int | None = None,
+) -> Activity:
+    user, company = read_id(detail, "user_id"), read_id(detail, "company_id")
+    for name, value in (("user_id", user), ("company_id", company)):
+        if value is not None and type(detail[name]) is str:
+            del detail[name]
+    weight = detail.get("weight")
+    if type(weight) is int and 1 < weight <= LARGEST_INT:
+        del detail["weight"]
+    else:
+        weight = None
+    return Activity(
+        occurred_at,
+        key,
+        rest,
+        operation,
+        read_user(user, USER),
+        company,
+        agent,
+        duration,
+        weight,
+        position,
+        encode_json(detail),
+    )
+
+
+def _take_duration(told: Json, occurred_at: datetime) -> int | None:
+    """Milliseconds from the request to the response; its time goes where it follows from them."""
+    time = told.get("time")
+    try:
+        took = read_instant(time) - occurred_at
+    except ValueError:
+        return None
+    microseconds = (took.days * 86_400 + took.seconds) * 1_000_000 + took.microseconds
+    milliseconds, left = divmod(microseconds, 1000)
+    if not 0 <= milliseconds <= LARGEST_INT:
+        return None
+    if left == 0 and is_canonical(str(time)):
+        del told["time"]
+    return milliseconds
+
+
+def _take_direction(detail: Json) -> str | None:
+    direction = detail.get("direction")
+    return str(detail.pop("direction")) if direction in ("Incoming", "Outgoing", "Internal") else None
+
+
+def _is_short(value: object) -> bool:
+    return type(value) is str and 0 < len(value) <= 300 and value == read_name(value)
+
+
+def _read_action(item: Json, position: int, delivery: Delivery) -> Iterator[Item]:
+    request = item.get("request", {})
+    if type(request) is not dict:
+        raise ValueError("its request is not an object")
+    name = item.get("action_name")
+    if type(name) is not str or not name:
+        raise ValueError("it has no action_name")
+    time = request.get("time")
+    occurred_at = delivery.received_at if time is None else read_instant(time)
+    key, rest = make_key(SOURCE, item.get("transaction_id"), item)
+    detail = item.copy()
+    if "request" in item:
+        detail["request"] = asked = request.copy()
+        if time is None:
+            detail[NOTES] = UNTIMED
+        elif is_canonical(time):
+            del asked["time"]
+        agent = asked.pop("user_agent_string") if _is_short(asked.get("user_agent_string")) else None
+    else:
+        agent = None
+    if _is_short(name):
+        del detail["action_name"]
+    if rest is not None:
+        del detail["transaction_id"]
+    route = find_route(request.get("uri"))
+    operation = Operation(SOURCE, ACTION, read_name(name), None, route)
+    yield _build(detail, position, operation, occurred_at=occurred_at, key=key, rest=rest, agent=agent)
+
+
+def _read_profile(kind: str, name: str) -> Any:
+    """What reads users, or companies."""
+
+    def read(item: Json, position: int, delivery: Delivery) -> Iterator[Item]:
+        value = read_id(item, name)
+        if value is None:
+            raise ValueError(f"it has no {name}")
+        time = item.get("modified_time")
+        at = delivery.received_at if time is None else read_instant(time)
+        identity = Identity(kind, value)
+        traits = {key: trait for key, trait in item.items() if key not in (name, "modified_time", "session_token")}
+        tokens = item.get("session_token")
+        tokens = [tokens] if isinstance(tokens, str) else tokens if isinstance(tokens, list) else []
+        if tokens:  # they are added to those that are known
+            traits["session_tokens"] = {str(token): True for token in tokens}
+        yield Profile(identity, at, traits, position)
+        if kind == USER:
+            yield from link_address(item.get("metadata"), identity, at, position)
+
+    return read
+
+
+def link_address(traits: object, user: Identity, at: datetime, position: int) -> Iterator[Link]:
+    """That a user has the address that the traits name."""
+    address = traits.get("email") if isinstance(traits, dict) else None
+    if isinstance(address, str) and "@" in address and len(address) <= LONGEST_ID and not UNSTORABLE.search(address):
+        yield Link(Identity(ADDRESS, address.strip().lower()), user, LAST, at, position)
+
+
+READERS: Final = {
+    "events": _read_call,
+    "actions": _read_action,
+    "users": _read_profile(USER, "user_id"),
+    "companies": _read_profile(COMPANY, "company_id"),
+}
+
+
+def restore(activity: Activity) -> Json:
+    """The item as it was sent: what parsing took out of the detail put back; the order of fields is not kept."""
+    item: Json = decode_json(activity.detail)
+    untimed = item.pop(NOTES, None) == UNTIMED
+    operation = activity.operation
+    if activity.id_rest is not None:
+        item["transaction_id"] = show_uuid(SOURCE, activity.key, activity.id_rest)
+    if activity.identity is not None:
+        item.setdefault("user_id", activity.identity.value)
+    if activity.company is not None:
+        item.setdefault("company_id", activity.company)
+    if activity.weight is not None:
+        item["weight"] = activity.weight
+    if operation.activity_type != ACTION:
+        _restore_call(item, activity)
+        return item
+    item.setdefault("action_name", operation.name)
+    if "request" in item:
+        if not untimed:
+            item["request"].setdefault("time", show_instant(activity.occurred_at))
+        if activity.agent is not None:
+            item["request"]["user_agent_string"] = activity.agent
+    return item
+
+
+def _restore_call(item: Json, activity: Activity) -> None:
+    operation = activity.operation
+    request = item["request"]
+    request.setdefault("time", show_instant(activity.occurred_at))
+    if operation.method is not None:
+        request.setdefault("verb", operation.method)
+    if operation.api_version is not None:
+        request["api_version"] = operation.api_version
+    if activity.agent is not None:
+        request["headers"]["User-Agent"] = activity.agent
+    if operation.direction is not None:
+        item["direction"] = operation.direction
+    if item.get("response") is not None:
+        response = item["response"]
+        if operation.status is not None:
+            response["status"] = operation.status
+        if activity.duration is not None:
+            response.setdefault("time", _show_end(activity))
+
+
+def _show_end(activity: Activity) -> str:
+    return show_instant(activity.occurred_at + timedelta(milliseconds=activity.duration or 0))
