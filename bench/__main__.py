@@ -13,9 +13,11 @@ from types import FrameType
 from typing import NoReturn
 
 from bench.database import create_schema, describe_settings, read_version, run_postgres
+from bench.export import measure_export
 from bench.figures import Figure, draw_table
 from bench.filters import measure_filters
 from bench.loading import load_alone, measure_load
+from bench.metrics import measure_metrics, summarise
 from bench.pages import measure_pages
 from bench.parsing import measure_parsing
 from bench.progress import count_up, say
@@ -28,7 +30,7 @@ from bench.stored import BATCH_SIZE, MONTHS, write_bodies
 from bench.traffic import START
 from bench.vocabulary import BENCHMARK_VOCABULARY
 
-OF_DATABASE = ("load", "size", "query", "filters", "pages", "recipients")
+OF_DATABASE = ("load", "size", "query", "filters", "pages", "metrics", "export", "recipients")
 PARTS = (*OF_DATABASE, "parsing", "listener", "stack")
 
 
@@ -74,6 +76,8 @@ def measure_database(parts: list[str], events: int, seed: int) -> tuple[list[Fig
             if "load" in parts
             else load_alone(server, bodies, events)
         )
+        if {"size", "metrics"} & set(parts):
+            figures += summarise(server, events)
         if "size" in parts:
             figures += measure_size(server, events)
         if "size" not in parts:
@@ -84,6 +88,10 @@ def measure_database(parts: list[str], events: int, seed: int) -> tuple[list[Fig
             figures += measure_filters(server)
         if "pages" in parts:
             figures += measure_pages(server)
+        if "metrics" in parts:
+            figures += measure_metrics(server)
+        if "export" in parts:
+            figures += measure_export(server, events)
         if "recipients" in parts:  # last: it makes partitions
             figures += measure_recipient_view(server, seed)
     return figures, data

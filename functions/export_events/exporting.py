@@ -21,6 +21,7 @@ from query_events.given import read_parameters
 from query_events.search import stream_events
 
 REPORT_SECONDS = 3.0  # between two reports of how far it is
+LEVEL = 3  # of compression: 6 would take a fifth of all time
 PART = 8 * 1024 * 1024  # bytes of a part of the upload
 UPLOAD = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, use_threads=False)
 
@@ -41,7 +42,7 @@ class Stream(io.RawIOBase):
 
     @staticmethod
     def _pack(chunks: Iterable[bytes]) -> Iterator[bytes]:
-        packer = zlib.compressobj(6, wbits=31)
+        packer = zlib.compressobj(LEVEL, wbits=31)
         for chunk in chunks:
             yield packer.compress(chunk)
         yield packer.flush()
