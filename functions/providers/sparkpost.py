@@ -82,11 +82,11 @@ TYPES = {
     "amp_click": ("track_event", CLICKED),
     "list_unsubscribe": ("unsubscribe_event", UNSUBSCRIBED),
     "link_unsubscribe": ("unsubscribe_event", UNSUBSCRIBED),
-    "relay_injection": ("relay_event", INJECTED),
-    "relay_delivery": ("relay_event", DELIVERED),
-    "relay_tempfail": ("relay_event", DEFERRED),
-    "relay_permfail": ("relay_event", BOUNCED),
-    "relay_rejection": ("relay_event", REJECTED),
+    # A mail that came in and was handed on: it counts as none that was sent.
+    **dict.fromkeys(
+        ("relay_injection", "relay_delivery", "relay_tempfail", "relay_permfail", "relay_rejection"),
+        ("relay_event", UNKNOWN),
+    ),
     "ab_test_completed": ("ab_test_event", UNKNOWN),  # of a campaign, not of a message
     "ab_test_cancelled": ("ab_test_event", UNKNOWN),
     "success": ("ingest_event", UNKNOWN),  # of an upload to SparkPost
