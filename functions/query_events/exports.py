@@ -124,7 +124,7 @@ ROUTES = (
         answer_export,
         summary="What the search finds, as NDJSON or CSV; a large one as a file",
         inputs=(
-            Input("format", "`ndjson` or `csv`", {"type": "string", "enum": list(FORMATS), "default": "ndjson"}),
+            Input("format", "`ndjson` or `csv`", {"type": "string", "enum": ["", *FORMATS], "default": "ndjson"}),
             *(item for item in list_search_inputs(Dialect.EVENTS) if item.name not in OF_PAGES),
         ),
         result=describe(**_STATUS, url=TEXT, url_seconds=COUNT, bytes=COUNT),

@@ -82,6 +82,12 @@ def _read_order(name: str, text: str, reading: Reading) -> str:
     return text
 
 
+def _read_format(name: str, text: str, _reading: Reading) -> str:
+    if text not in ("json", "csv"):
+        raise refuse(name, "must be json or csv")
+    return text
+
+
 PARAMETERS: Final = (
     FROM._replace(meaning="the first instant, inclusive; 30 days before `to`, from midnight on, if none"),
     TO._replace(meaning="the last instant, exclusive; now if none"),
@@ -97,7 +103,7 @@ PARAMETERS: Final = (
     OwnParameter("recipient_domains", keywords(DOMAINS), "words of the recipient's domain"),
     OwnParameter(
         "order",
-        Form(_read_order, {"type": "string", "enum": [sign + name for name in _ORDERS for sign in ("", "-")]}),
+        Form(_read_order, {"type": "string", "enum": ["", *(sign + name for name in _ORDERS for sign in ("", "-"))]}),
         "a group or a count, `-` before it: the greatest first; else times in order, or the most accepted first",
     ),
     OwnParameter(
@@ -105,7 +111,7 @@ PARAMETERS: Final = (
         Form(read_number(MOST_ROWS), {"type": "integer", "minimum": 1, "maximum": MOST_ROWS, "default": USUAL_ROWS}),
         f"groups that are shown, 1 to {MOST_ROWS:,}",
     ),
-    OwnParameter("format", one_of(("json", "csv"))._replace(is_list=False), "`json` or `csv`"),
+    OwnParameter("format", Form(_read_format, {"type": "string", "enum": ["", "json", "csv"]}), "`json` or `csv`"),
 )
 
 

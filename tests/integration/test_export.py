@@ -1,9 +1,11 @@
 import csv
 import gzip
+import hashlib
 import io
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -13,7 +15,7 @@ from psycopg2.extensions import connection as Connection
 from common.aws import AwsError
 from common.errors import ApiError
 from common.objects import StoredObject
-from export_events.exporting import Exporter
+from export_events.exporting import Exporter, Stream
 from query_events import events_message, exports
 from query_events.answers import Answer, answer_error, build_response
 from query_events.export_files import LIFE, PAUSE, SILENCE, ExportFiles, name_export
@@ -122,9 +124,10 @@ def work(connect: Connect, bucket: FakeBucket, may_go_on: Callable[[], bool] = l
     "given", [{}, {"recipients": "a@example.com"}, {"events": "bounce"}, {"not.campaigns": "x"}], ids=str
 )
 def test_small_export_is_the_answer(
-    bucket: FakeBucket, query: Connection, given: dict[str, Any], caller: Caller
+    bucket: FakeBucket, query: Connection, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], caller: Caller
 ) -> None:
-    """The lines are what the search finds, with the same masks; nothing is written."""
+    """The lines are what the search finds, with the same masks, from however many pages; nothing is written."""
+    monkeypatch.setattr(exports, "PAGE", 7)
     answer = ask(query, caller=caller, **given)
     assert (answer.status, answer.headers["content-type"]) == (200, "application/x-ndjson; charset=utf-8")
     assert read_lines(answer.body) == search(query, caller, **given)
@@ -139,6 +142,17 @@ def test_csv_has_stable_columns(bucket: FakeBucket, query: Connection) -> None:
     assert tuple(rows[0]) == COLUMNS
     assert {(row["rcpt_to"], row["subject"], row["bounce_class"]) for row in rows} == {("b@example.com", "'=1+1", "")}
     assert [row["event_key"] for row in rows] == [row["event_key"] for row in search(query, recipients="b@example.com")]
+
+
+def test_parts_are_the_whole_file() -> None:
+    """Read in parts of whatever size, a stream is the gzip of all chunks; it knows its size."""
+    chunks = [hashlib.sha512(bytes([n])).digest() * (1 + n % 3) for n in range(200)]
+    for size in (1, 700, 100_000):
+        stream = Stream(chunks)
+        parts = list(iter(partial(stream.read, size), b""))
+        assert gzip.decompress(b"".join(parts)) == b"".join(chunks)
+        assert stream.size == sum(map(len, parts))
+        assert all(len(part) == size for part in parts[:-1])
 
 
 @pytest.mark.parametrize("caller", [REP, BLIND], ids=["rep", "blind"])
@@ -224,7 +238,8 @@ def test_export_that_fails_says_so(
     work(connect, bucket)
     answer = ask(query, recipients="a@example.com")
     assert (answer.status, b"our mistake" in answer.body) == (503, True)
-    assert "example.com" not in caplog.text
+    assert "failed" in caplog.text
+    assert "example.com" not in str([vars(record) for record in caplog.records])
 
 
 @pytest.mark.parametrize(

@@ -114,10 +114,11 @@ def make_traffic(draw: random.Random, messages: int, oldest: float, youngest: fl
             "template_id": draw.choice(["one", "two"]),
             "rcpt_to": f"ada@{draw.choice(['example.com', 'mail.example.org'])}",
         }
+        extra: dict[str, Any]
         for kind in draw.choices(KINDS, weights=(5, 5, 2, 1, 1, 6, 3, 1, 1), k=draw.randrange(1, 9)):
             extra = {"bounce_class": draw.choice(["10", "20", "50", "1"])} if "bounce" in kind or "out" in kind else {}
             if kind == "open" and draw.random() < 0.4:
-                extra = {"user_agent": "Mozilla/5.0 (via ggpht.com GoogleImageProxy)"}
+                extra = {"user_agent": "proxy", "user_agent_parsed": {"is_prefetched": True}}
             age = max(youngest, at - draw.choice([0, 1, 90, 4_000, 30_000, 20 * DAY, 31 * DAY]) * draw.random())
             events.append(tell(message, kind, int(age), **fields, **extra))
     draw.shuffle(events)
@@ -221,6 +222,9 @@ def test_late_events_mark_their_hour_and_their_messages(connect: Connect) -> Non
     load_all(loader, [tell("m", "open", 3 * DAY), tell("other", "open", 3 * DAY)])
     run(migrator)
     load_all(loader, [tell("other", "click", 60)], "recent")
+    load_all(
+        loader, [tell("other", "click", 60), tell("third", "click", 61)], "again"
+    )  # in the way that finds duplicates
     assert count(migrator, "stale_hours") == 0
     load_all(loader, [tell("m", "open", 5 * DAY)], "late")
     assert count(migrator, "stale_hours") == 2
@@ -233,17 +237,43 @@ def test_late_events_mark_their_hour_and_their_messages(connect: Connect) -> Non
 def test_what_a_used_batch_id_takes_back_is_counted_again(connect: Connect) -> None:
     """The batch that came first is loaded last: the other one's events are gone from the counts too."""
     loader, migrator, query = connect("mailwake_loader"), connect("mailwake_migrator"), open_query(connect)
-    old = (NOW - timedelta(days=3)).timestamp()
-    genuine, forged = (
-        receive("t", "ada@example.com", timestamp=old),
-        receive("t", "eve@example.org", after=9, timestamp=old),
-    )
+    genuine = receive("t", "ada@example.com", timestamp=(NOW - timedelta(days=3)).timestamp())
+    forged = receive("t", "eve@example.org", after=9, timestamp=(NOW - timedelta(days=4)).timestamp())
     load(loader, forged)
     run(migrator)
     load(loader, genuine)
     found = ask(query, group_by="recipient_domain")["results"]
     assert [(result["recipient_domain"], result["delivered"]) for result in found] == [("example.com", 1)]
     run(migrator)
+    check_counts(query)
+
+
+def test_edges_of_the_range(connect: Connect) -> None:
+    """An hour that the range cuts is counted as far as it is in it: `from` included, `to` not."""
+    at = [NOW - timedelta(days=3, seconds=second) for second in (-1, 0, 1)]
+    ages = [(NOW - instant).total_seconds() for instant in at]
+    load_all(connect("mailwake_loader"), [tell(f"m{age}", "injection", age) for age in ages])
+    query = open_query(connect)
+    for _ in range(2):
+        assert ask(query, _from=at[1].isoformat(), to=at[0].isoformat())["total"]["accepted"] == 1
+        assert ask(query, _from=at[2].isoformat(), to=at[1].isoformat())["total"]["accepted"] == 1
+        assert ask(query, _from=at[2].isoformat(), to=NOW.isoformat())["total"]["accepted"] == 3
+        run(connect("mailwake_migrator"))
+
+
+def test_first_means_within_30_days(connect: Connect) -> None:
+    """After 30 days to the second an open still is none of the first, after one second more it is."""
+    load_all(
+        connect("mailwake_loader"),
+        [
+            *(tell("a", "open", age) for age in (40 * DAY, 10 * DAY)),
+            *(tell("b", "open", age) for age in (40 * DAY + 1, 10 * DAY)),
+        ],
+    )
+    query = open_query(connect)
+    assert ask(query, _from="2026-01-01")["total"]["unique_opened"] == 3
+    check_counts(query)
+    run(connect("mailwake_migrator"))
     check_counts(query)
 
 

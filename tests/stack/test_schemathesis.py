@@ -35,7 +35,7 @@ enabled = false
 [checks]
 positive_data_acceptance.enabled = false
 [[operations]]
-include-path-regex = "/(events/message|message-events)$"
+include-path-regex = "/(events/message|message-events|export)$"
 checks.negative_data_rejection.enabled = false
 """
 
