@@ -62,9 +62,11 @@ class Dimension:
 
 
 class Dimensions:
-    """All dimensions of the events of one database."""
+    """All dimensions of the events of one database; `user_field`: which of the metadata names the user."""
 
-    def __init__(self) -> None:
+    def __init__(self, user_field: str = "user_id") -> None:
+        self.user_field = user_field
+        self.user_mark = encode_json(user_field)  # no metadata without it name a user
         self.kinds = Dimension("kinds", "kind_key")
         self.senders = Dimension("senders", "sender_key")
         self.mailings = Dimension("mailings", "mailing_key", self._show_mailing)

@@ -121,6 +121,7 @@ class Loader:
 
         `parse` gives the batch's items anew at each call: a conflict makes it necessary to go over them twice.
         """
+        connection.autocommit = True
         try:
             if not replay:
                 try:
@@ -136,7 +137,6 @@ class Loader:
 
     def _transact(self, connection: Connection, load: Callable[[Cursor], Load]) -> Load:
         """Runs a load in a transaction; few round trips, because each costs as much as loading ten events."""
-        connection.autocommit = True
         with connection.cursor() as cursor:
             try:
                 return load(cursor)

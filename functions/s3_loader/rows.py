@@ -9,14 +9,17 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from struct import Struct
 
+from common.activities import USER, Identity, make_content_key
 from common.details import pack_detail
 from common.event_keys import make_event_key
 from common.events import Event
+from common.json_text import decode_json
+from providers._fields import LONGEST_INDEXED
 from s3_loader.dimensions import Dimensions
 
 COLUMNS = (
     "occurred_at, event_key, kind_key, mailing_key, receiver_key, client_key, batch_id, recipient, message_id,"
-    " transmission_id, reason, url, ip_address, metadata, detail"
+    " transmission_id, reason, url, ip_address, metadata, detail, user_key"
 )
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
@@ -27,6 +30,7 @@ EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _pack_fixed = Struct(">h iq iq iq iq iq iq ii").pack  # the number of columns, then each length and value
 _pack_fixed_without_client = Struct(">h iq iq iq iq iq i ii").pack
 _pack_length = Struct(">i").pack
+_pack_key = Struct(">iq").pack
 
 
 def render_row(event: Event, batch_id: int, dimensions: Dimensions) -> bytes:
@@ -39,11 +43,11 @@ def render_row(event: Event, batch_id: int, dimensions: Dimensions) -> bytes:
     receiver = dimensions.receivers.find_key(event.receiver)
     if event.client is None:
         fixed = _pack_fixed_without_client(
-            15, 8, occurred_at, 8, event_key, 8, kind, 8, mailing, 8, receiver, -1, 4, batch_id
+            16, 8, occurred_at, 8, event_key, 8, kind, 8, mailing, 8, receiver, -1, 4, batch_id
         )
     else:
         client = dimensions.clients.find_key(event.client)
-        fixed = _pack_fixed(15, 8, occurred_at, 8, event_key, 8, kind, 8, mailing, 8, receiver, 8, client, 4, batch_id)
+        fixed = _pack_fixed(16, 8, occurred_at, 8, event_key, 8, kind, 8, mailing, 8, receiver, 8, client, 4, batch_id)
     parts = [fixed]
     for text in (
         event.recipient,
@@ -64,7 +68,21 @@ def render_row(event: Event, batch_id: int, dimensions: Dimensions) -> bytes:
         parts += _pack_length(len(event.metadata) + 1), b"\x01", event.metadata
     detail = pack_detail(event.detail, event.kind.provider)
     parts += _pack_length(len(detail)), detail
+    user_key = None
+    if event.metadata is not None and dimensions.user_mark in event.metadata:
+        user_key = find_user_key(event.metadata, dimensions.user_field)
+    parts.append(NULL if user_key is None else _pack_key(8, user_key))
     return b"".join(parts)
+
+
+def find_user_key(metadata: bytes, field: str) -> int | None:
+    """The content key of the user whom the field of a mail's metadata names; None where it names nobody."""
+    value = decode_json(metadata).get(field)
+    if type(value) is int:
+        value = str(value)
+    if type(value) is not str or not 0 < len(value) <= LONGEST_INDEXED:
+        return None
+    return make_content_key(Identity(USER, value))
 
 
 class RowStream:

@@ -13,9 +13,10 @@ from common.clock import now
 from common.database import Database, DatabaseSettings, connect, is_transient
 from common.objects import Bucket
 from common.retention import find_retention_start, start_week
-from common.settings import read_number
+from common.settings import read_number, read_text
 from s3_loader.batches import Batch, Limits, parse_batch, read_batch
 from s3_loader.behaviour import BehaviourLoader, read_content
+from s3_loader.dimensions import Dimensions
 from s3_loader.loading import Load, Loader
 from s3_loader.notifications import Notification
 from sources import find_source
@@ -37,7 +38,7 @@ class LoaderService:
     open_bucket: Callable[[str], Bucket] = Bucket
     clock: Callable[[], datetime] = now
     sleep: Callable[[float], None] = time.sleep
-    _loader: Loader = field(default_factory=Loader)
+    loader: Loader = field(default_factory=Loader)
     _behaviour_loader: BehaviourLoader = field(default_factory=BehaviourLoader)
     _buckets: dict[str, Bucket] = field(default_factory=dict)
 
@@ -47,6 +48,7 @@ class LoaderService:
         settings = DatabaseSettings.read()
         return cls(
             database=Database(lambda: connect(settings)),
+            loader=Loader(Dimensions(read_text("USER_METADATA_KEY"))),
             max_event_age=timedelta(days=read_number("MAX_EVENT_AGE_DAYS")),
             retention_months=read_number("RETENTION_MONTHS"),
             activity_retention_weeks=read_number("ACTIVITY_RETENTION_WEEKS"),
@@ -92,7 +94,7 @@ class LoaderService:
         source = find_source(batch.provider)
         if source is None:
             limits = Limits(self.max_event_age, find_retention_start(instant, self.retention_months))
-            return lambda connection: self._loader.load(
+            return lambda connection: self.loader.load(
                 connection, batch, lambda: parse_batch(batch, limits), replay=replay
             )
         limits = Limits(self.max_event_age, start_week(instant, -self.activity_retention_weeks))

@@ -66,6 +66,12 @@ def test_same_object_again_changes_nothing(connect: Connect) -> None:
     assert count(loader, "batches") == 1
 
 
+def test_replay_may_be_the_first_thing(connect: Connect) -> None:
+    """A loader may begin its connection with a replay, also of what is not there any more."""
+    batch = make_batch([make_event("1")])
+    assert load(connect("mailwake_loader"), batch, replay=True) == Load(Outcome.LOADED, events=1)
+
+
 def test_event_that_came_before_is_a_duplicate(connect: Connect) -> None:
     """An event in two batches is stored once; the rest of the second batch loads."""
     loader = connect("mailwake_loader")
