@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from bench.behaviour import measure_behaviour
 from bench.database import create_schema, describe_settings, read_version, run_postgres
 from bench.export import measure_export
 from bench.figures import Figure, draw_table
@@ -31,7 +32,7 @@ from bench.traffic import START
 from bench.vocabulary import BENCHMARK_VOCABULARY
 
 OF_DATABASE = ("load", "size", "query", "filters", "pages", "metrics", "export", "recipients")
-PARTS = (*OF_DATABASE, "parsing", "listener", "stack")
+PARTS = (*OF_DATABASE, "parsing", "behaviour", "listener", "stack")
 
 
 def read_parts(text: str) -> list[str]:
@@ -113,6 +114,8 @@ def main() -> int:
         figures, data = measure_database(options.only, options.events, options.seed)
     if "parsing" in options.only:
         figures += measure_parsing()
+    if "behaviour" in options.only:
+        figures += measure_behaviour(options.events)
     if "listener" in options.only:
         figures += measure_listener(options.seed)
     if "stack" in options.only:

@@ -1,9 +1,10 @@
-"""Trains a zstd dictionary of the events' details: `python -m bench.train_dictionary [--others] OUTPUT`.
+"""Trains a zstd dictionary of the events' details: `python -m bench.train_dictionary [--others | --behaviour] OUTPUT`.
 
 SparkPost's learns from generated traffic of the training vocabularies, none of which is the benchmark's, and from
-SparkPost's real sample events; that of all other providers from their samples, with other addresses and ids. The same
-inputs give the same dictionary. Events that are stored need the dictionary they were packed with for ever: a new one is
-added beside the old ones (functions/common/details.py), never in place of one.
+SparkPost's real sample events; that of all other providers from their samples, with other addresses and ids; that of
+behaviour from generated API calls. The same inputs give the same dictionary. Events that are stored need the dictionary
+they were packed with for ever: a new one is added beside the old ones (functions/common/details.py), never in place of
+one.
 """
 
 from __future__ import annotations
@@ -15,13 +16,18 @@ from random import Random
 
 import zstandard
 
+from bench.calls import write_calls
 from bench.parsing import vary
+from bench.stored import RECEIVED_AT
 from bench.traffic import batches
 from bench.vocabulary import BENCHMARK_VOCABULARY, TRAINING_VOCABULARIES
+from common.activities import Activity
 from common.details import DICTIONARIES
 from common.events import Event
 from local.samples import FOLDER, Payload, list_payloads
+from providers import Delivery
 from providers.sparkpost import parse
+from sources import moesif
 
 SAMPLES = FOLDER / "sparkpost" / "webhook-samples.json"
 SEED = 7
@@ -82,6 +88,29 @@ def train(size: int, events: int) -> bytes:
     return zstandard.train_dictionary(size, details, level=LEVEL, dict_id=1).as_bytes()
 
 
+def list_calls(number: int, calls: int) -> list[bytes]:
+    """The details of generated API calls."""
+    delivery = Delivery(RECEIVED_AT, query="events")
+    bodies = write_calls(number, calls, 500)
+    return [item.detail for body in bodies for item in moesif.parse(body, delivery) if isinstance(item, Activity)]
+
+
+def train_behaviour(size: int) -> bytes:
+    """The dictionary of API calls and actions, from the calls of other APIs."""
+    details: list[bytes | bytearray | memoryview[int]] = []
+    for number in TRAINING_VOCABULARIES:
+        details += list_calls(number, 4_000)
+    Random(SEED).shuffle(details)
+    return zstandard.train_dictionary(size, details, level=LEVEL, dict_id=3).as_bytes()
+
+
+def measure_behaviour(dictionary: bytes) -> tuple[float, float]:
+    """Bytes of a detail, plain and packed, of the API that benchmarks measure."""
+    details = list_calls(BENCHMARK_VOCABULARY, 10_000)
+    compress = build_compressor(dictionary, LEVEL).compress
+    return sum(map(len, details)) / len(details), sum(len(compress(detail)) for detail in details) / len(details)
+
+
 def build_compressor(dictionary: bytes, level: int) -> zstandard.ZstdCompressor:
     """A compressor as functions/common/details.py has it."""
     parameters = zstandard.ZstdCompressionParameters.from_level(
@@ -98,9 +127,17 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--size", type=int, default=SIZE, help="bytes of the dictionary (%(default)s)")
     parser.add_argument("--events", type=int, default=EVENTS, help="of each training vocabulary (%(default)s)")
+    parser.add_argument("--behaviour", action="store_true", help="train that of API calls and actions")
     parser.add_argument("--others", action="store_true", help="train that of all providers but SparkPost")
     options = parser.parse_args()
     options.output.parent.mkdir(parents=True, exist_ok=True)
+    if options.behaviour:
+        options.output.write_bytes(train_behaviour(options.size))
+        before, after = measure_behaviour(options.output.read_bytes())
+        print(
+            f"{options.output}: {options.size:,} bytes; details of other calls {before:.1f} → {after:.1f} bytes a call"
+        )
+        return
     if options.others:
         payloads = [payload for payload in list_payloads() if payload.request.provider != "sparkpost"]
         options.output.write_bytes(train_others(options.size, payloads))

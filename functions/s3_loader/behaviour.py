@@ -104,7 +104,7 @@ class BehaviourLoader:
     """Loads batches over one connection; `replay` loads a batch again that is loaded already."""
 
     def __init__(self) -> None:
-        self._keys = ShortKeys()
+        self.keys = ShortKeys()
 
     def load(self, connection: Connection, batch: Batch, content: Content, *, replay: bool = False) -> Load:
         """Loads a batch whole or not at all. Raises `psycopg2.Error` with the transaction rolled back."""
@@ -122,7 +122,7 @@ class BehaviourLoader:
             ((found, batch_id, generation),) = cursor.fetchall()
             if found is not None and not replay:
                 return Load(Outcome.ALREADY_LOADED)
-            self._keys.use_generation(generation)
+            self.keys.use_generation(generation)
             self._learn(cursor, content)
             if not anew:
                 _create_partitions(cursor, content)
@@ -159,7 +159,7 @@ class BehaviourLoader:
         identities |= {profile.identity for profile in content.profiles}
         for link in content.links:
             identities |= {link.origin, link.user}
-        self._keys.learn(
+        self.keys.learn(
             cursor,
             {one.operation for one in activities},
             {one.agent for one in activities if one.agent is not None},
@@ -170,7 +170,7 @@ class BehaviourLoader:
         """Copies the activities; how many were there already."""
         if not content.activities:
             return 0
-        rows = cast("IO[bytes]", ActivityStream(content.activities, batch_id, self._keys))
+        rows = cast("IO[bytes]", ActivityStream(content.activities, batch_id, self.keys))
         if anew:
             cursor.copy_expert(COPY_ACTIVITIES, rows)
             return 0
@@ -184,7 +184,7 @@ class BehaviourLoader:
         facts: dict[tuple[int, int, str], datetime] = {}
         choose: dict[str, Any] = {"last": max}
         for link in links:
-            fact = (self._keys.identities[link.origin], self._keys.identities[link.user], link.rule)
+            fact = (self.keys.identities[link.origin], self.keys.identities[link.user], link.rule)
             if fact[0] != fact[1]:
                 facts[fact] = choose.get(link.rule, min)(facts.get(fact, link.at), link.at)
         if facts:
@@ -198,7 +198,7 @@ class BehaviourLoader:
         """Merges what was said into what is known."""
         said: dict[int, list[Profile]] = {}
         for profile in profiles:
-            said.setdefault(self._keys.identities[profile.identity], []).append(profile)
+            said.setdefault(self.keys.identities[profile.identity], []).append(profile)
         if not said:
             return
         cursor.execute(MAKE_PROFILES, {"ids": sorted(said)})

@@ -1,0 +1,142 @@
+"""API calls: the loader's throughput beside COPY of the same rows, already rendered, and bytes a call, all in.
+
+Both load into databases of their own, in turns; the ratio is the median of the turns'. What is raw is one COPY and one
+commit for each turn, which is the fastest that there is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import time
+from contextlib import closing
+from datetime import timedelta
+from statistics import median
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from bench.calls import DAYS, write_calls
+from bench.database import DATABASE, copy_database, create_schema, run_postgres
+from bench.figures import Figure, Target
+from bench.progress import say
+from bench.sizes import FIND_SIZES, SHOWN, vacuum
+from bench.traffic import START
+from bench.vocabulary import BENCHMARK_VOCABULARY
+from local.postgres import SUPERUSER, Postgres
+from s3_loader.activity_rows import render_activity
+from s3_loader.batches import Batch, Limits
+from s3_loader.behaviour import COPY_ACTIVITIES, BehaviourLoader, read_content
+from s3_loader.rows import HEADER, TRAILER
+from sources import find_source
+
+LOADER = "mailwake_loader"
+RAW = "raw_calls"
+TARGET = Target(least=0.6)
+SIZE_TARGET = Target(most=250)
+BATCH_SIZE = 500  # calls of one POST
+TURNS = 10
+MOST = 500_000  # calls
+RECEIVED_AT = START + timedelta(days=DAYS)
+LIMITS = Limits(timedelta(days=400), START - timedelta(days=400))
+
+
+def measure_behaviour(events: int) -> list[Figure]:
+    """Both, over so many calls at most."""
+    calls = min(events, MOST) // BATCH_SIZE * BATCH_SIZE
+    say(f"generating {calls:,} API calls")
+    bodies = list(write_calls(BENCHMARK_VOCABULARY, calls, BATCH_SIZE))
+    with run_postgres() as server:
+        create_schema(server, START, 1)
+        with closing(psycopg2.connect(server.dsn(LOADER, DATABASE))) as connection, connection.cursor() as cursor:
+            for week in range(-1, DAYS // 7 + 2):
+                cursor.execute("SELECT create_activities_partition(%s)", (START + timedelta(weeks=week),))
+            connection.commit()
+        copy_database(server, RAW)
+        figures = _measure_load(server, bodies, calls)
+        return figures + _measure_size(server, calls, sum(map(len, bodies)) / calls)
+
+
+def _measure_load(server: Postgres, bodies: list[bytes], calls: int) -> list[Figure]:
+    import s3_loader.app  # noqa: F401 (sets the garbage collector as in Lambda)
+
+    loader, rates, cpu = BehaviourLoader(), [], 0.0
+    turn = max(1, -(-len(bodies) // TURNS))
+    with (
+        closing(psycopg2.connect(server.dsn(LOADER, DATABASE), options="-c timezone=UTC")) as connection,
+        closing(psycopg2.connect(server.dsn(LOADER, RAW), options="-c timezone=UTC")) as raw,
+    ):
+        for first in range(0, len(bodies), turn):
+            batches = [_make_batch(bodies[number]) for number in range(first, min(first + turn, len(bodies)))]
+            own, own_cpu, events = _load(loader, connection, batches)
+            cpu += own_cpu
+            beside = _copy(raw, loader, batches)
+            rates.append((events / own, events / beside))
+            say(f"  calls: loader {events / own:,.0f}/s, raw COPY {events / beside:,.0f}/s, ratio {beside / own:.2f}")
+    own_rate, raw_rate = (median(column) for column in zip(*rates, strict=True))
+    return [
+        Figure(
+            name="API calls, one process",
+            measured=f"{own_rate:,.0f} calls/s",
+            compared=f"raw COPY {raw_rate:,.0f} calls/s",
+            ratio=median(one / other for one, other in rates),
+            target=TARGET,
+        ),
+        Figure(name="  CPU of the process", measured=f"{cpu / calls * 1e6:.1f} us a call"),
+    ]
+
+
+def _load(loader: BehaviourLoader, connection: Connection, batches: list[Batch]) -> tuple[float, float, int]:
+    """Seconds, seconds of CPU, and calls."""
+    source = find_source("moesif")
+    assert source is not None
+    events, at, cpu_at = 0, time.perf_counter(), time.process_time()
+    for batch in batches:
+        load = loader.load(connection, batch, read_content(source, batch, LIMITS))
+        if load.duplicates or load.quarantined or load.expired:
+            raise RuntimeError(f"not all calls were loaded: {load}")
+        events += load.events
+    return time.perf_counter() - at, time.process_time() - cpu_at, events
+
+
+def _copy(raw: Connection, loader: BehaviourLoader, batches: list[Batch]) -> float:
+    source = find_source("moesif")
+    assert source is not None
+    rows = [
+        render_activity(item, number, loader.keys)
+        for number, batch in enumerate(batches)
+        for item in read_content(source, batch, LIMITS).activities
+    ]
+    file = io.BytesIO(b"".join((HEADER, *rows, TRAILER)))
+    with raw.cursor() as cursor:
+        at = time.perf_counter()
+        cursor.copy_expert(COPY_ACTIVITIES, file, 64 * 1024)
+        raw.commit()
+        return time.perf_counter() - at
+
+
+def _measure_size(server: Postgres, calls: int, plain: float) -> list[Figure]:
+    vacuum(server)
+    with closing(psycopg2.connect(server.dsn(SUPERUSER, DATABASE))) as connection, connection.cursor() as cursor:
+        cursor.execute(FIND_SIZES)
+        sizes = [(name, kind == "i", int(size) / calls) for name, kind, size in cursor.fetchall()]
+    total = sum(size for _, _, size in sizes)
+    return [
+        Figure(
+            name="API calls, size all in",
+            measured=f"{total:.1f} bytes a call",
+            compared=f"{plain:,.0f} bytes of JSON",
+            value=total,
+            target=SIZE_TARGET,
+        ),
+        *(
+            Figure(name=f"  {'index' if index else 'table'} {name}", measured=f"{size:.1f}")
+            for name, index, size in sizes
+            if size >= SHOWN
+        ),
+    ]
+
+
+def _make_batch(body: bytes) -> Batch:
+    name = hashlib.blake2b(body, digest_size=16).hexdigest()
+    return Batch(f"raw/moesif/2026/11/21/12/{name}", "moesif", None, name[:16], RECEIVED_AT, body, query="events")
