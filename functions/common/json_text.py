@@ -9,18 +9,20 @@ It is imported at first use: the listener imports the providers and never reads 
 
 import json
 import math
-from collections.abc import Callable
-from functools import cache
 from typing import Any, Literal
+
+_decode: Any = None
+_encode: Any = None
+_encode_sorted: Any = None
 
 
 def decode_json(text: bytes) -> Any:
     """The value of a JSON text. Raises `ValueError`, or `RecursionError` where it is nested too deeply."""
-    import msgspec
-
+    if _decode is None:
+        _load()
     try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _decode(text)
+    except ValueError:  # of msgspec, or of a text that is no UTF-8
         return json.loads(text, parse_float=_read_float, parse_int=_read_int, parse_constant=str)
 
 
@@ -38,14 +40,20 @@ def _read_int(text: str) -> int | str:
 
 def encode_json(value: object, *, order: Literal["sorted"] | None = None) -> bytes:
     """The shortest JSON of a value that came from JSON: UTF-8, or ASCII where UTF-8 can't say it."""
+    if _encode is None:
+        _load()
     try:
-        return _find_encode(order)(value)
+        text: bytes = _encode(value) if order is None else _encode_sorted(value)
     except (UnicodeEncodeError, OverflowError):
         return json.dumps(value, separators=(",", ":"), sort_keys=order is not None).encode()
+    return text
 
 
-@cache
-def _find_encode(order: Literal["sorted"] | None) -> Callable[[object], bytes]:
+def _load() -> None:
+    """Once, and not in each call: an import that is done already takes as long as a small text."""
+    global _decode, _encode, _encode_sorted
     import msgspec
 
-    return msgspec.json.Encoder(order=order).encode
+    _decode = msgspec.json.Decoder().decode
+    _encode_sorted = msgspec.json.Encoder(order="sorted").encode
+    _encode = msgspec.json.Encoder().encode

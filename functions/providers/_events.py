@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from email.utils import parseaddr
 from functools import lru_cache, partial
+from itertools import groupby
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from common.events import Client, Event, Json, Kind, Mailing, Receiver, Sender, Unparseable
 from common.json_text import decode_json, encode_json
@@ -134,21 +135,23 @@ def make_event(item: Json, columns: Columns, position: int, taken: Mapping[str, 
     return _make_event(item, columns, position, _split(taken))
 
 
-_Step = tuple[int, str, Path, str]  # a column's place in what begins at FIRST_TEXT, its name, where in an item it is
+_Step = tuple[int, str, str]  # a column's place in what begins at FIRST_TEXT, its name, that of the field
+_Steps = Sequence[tuple[Path, Sequence[_Step]]]  # those of one object of an item together
 
 
-def _split(taken: Mapping[str, Path]) -> tuple[_Step, ...]:
+def _split(taken: Mapping[str, Path]) -> _Steps:
     """The steps of a mapping; the same ones for the same object, which stays as long as they do."""
     known = _steps.get(id(taken))
     if known is None:
         if len(_steps) >= CACHED:
             _steps.clear()
-        steps = tuple([(PLACES[column], column, path[:-1], path[-1]) for column, path in taken.items()])
+        groups = groupby(taken.items(), key=lambda entry: entry[1][:-1])
+        steps = [(place, [(PLACES[column], column, path[-1]) for column, path in group]) for place, group in groups]
         known = _steps[id(taken)] = taken, steps
     return known[1]
 
 
-_steps: dict[int, tuple[Mapping[str, Path], tuple[_Step, ...]]] = {}
+_steps: dict[int, tuple[Mapping[str, Path], _Steps]] = {}
 
 
 # Half the time of calling the class: this is done for every event, and so is all that follows.
@@ -158,7 +161,7 @@ _mailings: dict[Any, tuple[_Texts, Mailing]] = {}
 _receivers: dict[Any, tuple[_Texts, Receiver]] = {}
 
 
-def _make_event(item: Json, columns: Columns, position: int, steps: Sequence[_Step]) -> Event:
+def _make_event(item: Json, columns: Columns, position: int, steps: _Steps) -> Event:
     occurred_at, event_id, kind, recipient, message_id, transmission_id = columns[:6]
     metadata, tags, reason, url, ip_address, user_agent = columns[6:FIRST_SHARED]
     # Nearly all are texts or absent: a call for each would take longer than decoding the item.
@@ -255,25 +258,33 @@ _GETTERS: dict[str, Callable[[Event], Any]] = {
 }
 
 
-def _take(item: Json, values: Sequence[Any], steps: Sequence[_Step]) -> list[str]:
+def _take(item: Json, values: Sequence[Any], steps: _Steps) -> list[str]:
     """Takes out of the item what the columns give back; the names of those that would give back too much."""
     absent = []
-    for place, column, parents, name in steps:
-        value = values[place]
-        if value is None:
-            continue
-        parent: Any = item
-        if parents:
-            parent = pick(item, *parents)
-            if type(parent) is not dict:
-                absent.append(column)
+    for parents, group in steps:
+        parent = None if parents else item
+        for place, column, name in group:
+            value = values[place]
+            if value is None:
                 continue
-        given = parent.get(name, ABSENT)
-        if given is value or (type(given) is type(value) and given == value):
-            del parent[name]
-        elif given is ABSENT:
-            absent.append(column)
+            if parent is None:
+                parent = _find_parent(item, parents)
+            given = parent.get(name, ABSENT)
+            if given is value or (type(given) is type(value) and given == value):
+                del parent[name]
+            elif given is ABSENT:
+                absent.append(column)
     return absent
+
+
+def _find_parent(item: Json, path: Path) -> Json:
+    """The object at the end of a path; one without fields where there is none."""
+    parent: Any = item
+    for name in path:
+        parent = parent.get(name)
+        if type(parent) is not dict:
+            return {}
+    return cast("Json", parent)
 
 
 def restore_item(event: Event, taken: Mapping[str, Path]) -> Json:
@@ -310,6 +321,8 @@ def _parse_address(text: str) -> str:
 
 def read_tags(value: object) -> tuple[str, ...]:
     """Tags from a list or a single one; empty ones and those that are no text are left out."""
+    if type(value) is str:
+        return (value,) if value else ()
     if type(value) is list:
         if TEXT.issuperset(map(type, value)) and "" not in value:
             return tuple(value)

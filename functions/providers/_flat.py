@@ -10,7 +10,7 @@ from providers._forms import decode_text, read_fields
 
 def is_json(body: bytes) -> bool:
     """Whether it is JSON rather than a query or a form, in which these characters are escaped."""
-    return body.lstrip()[:1] in (b"{", b"[")
+    return body.startswith((b"{", b"[")) or body.lstrip()[:1] in (b"{", b"[")
 
 
 def read_flat(body: bytes, content_type: str = "") -> list[Any]:
@@ -33,13 +33,13 @@ def find_unstorable(body: bytes) -> bytes:
     """What of a body tells `read_events` that characters may come that Postgres can't hold."""
     if is_json(body):
         return body
-    return b"\0" if b"%00" in body or b"\0" in body else b""
+    return b"\0" if body.find(b"%00") >= 0 or body.find(b"\0") >= 0 else b""
 
 
 def get_first(fields: Mapping[str, Any], *names: str) -> Any:
     """The first value that is there and not empty, of several names."""
     for name in names:
         value = fields.get(name)
-        if value not in (None, ""):
+        if value is not None and value != "":
             return value
     return None

@@ -21,8 +21,11 @@ def read_mail_headers(headers: Any, name_key: str = "name") -> tuple[list[str], 
     for header in headers:
         if type(header) is not dict:
             continue
-        name, text = header.get(name_key), header.get("value")
-        if type(name) is not str or name[:2] not in ("X-", "x-") or type(text) is not str or name.lower() not in NAMES:
+        name = header.get(name_key)
+        if type(name) is not str or name[:2] not in ("X-", "x-") or name.lower() not in NAMES:
+            continue
+        text = header.get("value")
+        if type(text) is not str:
             continue
         if name.lower() == "x-tag":
             tags.append(text)

@@ -18,17 +18,19 @@ def read_american(value: object) -> datetime:
 
     Raises `ValueError`.
     """
-    found = _AMERICAN.fullmatch(value.translate(_SPACES).strip()) if type(value) is str else None
+    if type(value) is not str or "/" not in value:
+        return read_utc(value)
+    found = _AMERICAN.fullmatch(value.translate(_SPACES).strip())
     if found is None:
         return read_utc(value)
-    month, day, year, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
-    half = (found[7] or "").upper()
-    if half:
+    month, day, year, hours, minute, second, half = found.groups()
+    hour = int(hours)
+    if half is not None:
         if not 1 <= hour <= NOON:
             raise ValueError("the time has AM or PM and no hour from 1 to 12")
-        hour = hour % NOON + (NOON if half == "P" else 0)
+        hour = hour % NOON + (NOON if half in "Pp" else 0)
     try:
-        return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+        return datetime(int(year), int(month), int(day), hour, int(minute), int(second or 0), tzinfo=UTC)
     except ValueError:
         raise ValueError("the time is none of month/day/year") from None
 

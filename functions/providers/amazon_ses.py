@@ -11,8 +11,8 @@ SNS takes every 4xx as delivered: what could not be stored, and a certificate th
 """
 
 import re
-from collections.abc import Callable, Iterator
-from functools import lru_cache, partial
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from common.events import (
@@ -36,7 +36,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery
-from providers._events import CACHED, Columns, pick, read_address, read_events, restore_item
+from providers._events import CACHED, Columns, make_columns, pick, read_address, read_events, restore_item
 from providers._fields import hash_canonical, read_epoch, read_text
 from providers._mail_headers import read_mail_headers, unwrap
 from providers._ses_bounces import classify_bounce, classify_delay
@@ -96,9 +96,9 @@ INBOUND = "Received"
 
 TAKEN = {
     "message_id": ("Message", "mail", "messageId"),
-    "subject": ("Message", "mail", "commonHeaders", "subject"),
     "address": ("Message", "mail", "source"),
     "subaccount": ("Message", "mail", "sendingAccountId"),
+    "subject": ("Message", "mail", "commonHeaders", "subject"),
     "url": ("Message", "click", "link"),
     "template": ("Message", "failure", "templateName"),
 }
@@ -134,13 +134,14 @@ def _read(item: Json) -> list[Columns] | Columns | None:
     if len(entries) == 1:
         recipient, reason = read_address(entries[0].get("emailAddress")), _find_reason(part, entries[0])
         kind = _find_kind(word, event_type, part, reason, entries[0].get("status"))
-        return shared(occurred_at, _make_id(item, word, time, mail, recipient), kind, recipient, reason=reason)
+        event_id = _make_id(item, word, time, mail, recipient)
+        return make_columns(occurred_at, event_id, kind, recipient, reason=reason, **shared)
     found = {}
     for entry in entries:
         recipient, reason = read_address(entry.get("emailAddress")), _find_reason(part, entry)
         kind = _find_kind(word, event_type, part, reason, entry.get("status"))
         event_id = _make_id(item, word, time, mail, recipient, several=True)
-        found[recipient] = shared(occurred_at, event_id, kind, recipient, reason=reason)
+        found[recipient] = make_columns(occurred_at, event_id, kind, recipient, reason=reason, **shared)
     return list(found.values())
 
 
@@ -175,30 +176,29 @@ def _list_recipients(word: str, part: Json, mail: Json) -> list[Json]:
     return [entry if type(entry) is dict else {"emailAddress": entry} for entry in entries] or [{}]
 
 
-def _read_mail(mail: Json, part: Json) -> Callable[..., Columns]:
-    """What the columns of all of the item's events share, for a call with the others."""
+def _read_mail(mail: Json, part: Json) -> Json:
+    """The columns that all of the item's events share, by their names."""
     tags, metadata = read_mail_headers(mail.get("headers"))
     given = _object(mail.get("tags"))
     headers = _object(mail.get("commonHeaders"))
-    own = {name: value for name, value in given.items() if name[:4] != "ses:"}
+    own = unwrap({name: value for name, value in given.items() if name[:4] != "ses:"}) if given else {}
     sender = headers.get("from")
     get = part.get
-    return partial(
-        Columns,
-        message_id=mail.get("messageId"),
-        subject=headers.get("subject"),
-        address=read_address(sender[0] if type(sender) is list and sender else mail.get("source")),
-        subaccount=mail.get("sendingAccountId"),
-        metadata=unwrap(own) | metadata,
-        tags=tags or None,
-        campaign=_first(given.get("campaign")),
-        sending_ip=_first(given.get("ses:outgoing-ip")),
-        mailbox_provider=_first(given.get("ses:recipient-isp")),
-        url=get("link"),
-        ip_address=get("ipAddress") or get("remoteMtaIp"),
-        user_agent=get("userAgent"),
-        template=get("templateName"),
-    )
+    return {
+        "message_id": mail.get("messageId"),
+        "subject": headers.get("subject"),
+        "address": read_address(sender[0] if type(sender) is list and sender else mail.get("source")),
+        "subaccount": mail.get("sendingAccountId"),
+        "metadata": own | metadata if metadata else own,
+        "tags": tags or None,
+        "campaign": _first(given.get("campaign")),
+        "sending_ip": _first(given.get("ses:outgoing-ip")),
+        "mailbox_provider": _first(given.get("ses:recipient-isp")),
+        "url": get("link"),
+        "ip_address": get("ipAddress") or get("remoteMtaIp"),
+        "user_agent": get("userAgent"),
+        "template": get("templateName"),
+    }
 
 
 def _first(value: Any) -> Any:

@@ -44,7 +44,7 @@ from common.events import (
 )
 from providers import Answers, Delivery, WebhookRequest
 from providers._events import CACHED, Columns, make_columns, parse_json, read_address, read_events, restore_item
-from providers._fields import decode_inner, hash_canonical, read_epoch
+from providers._fields import decode_inner, hash_canonical, read_epoch, read_text
 from providers._flat import get_first
 from providers._smtp import read_smtp
 from providers._times import read_utc
@@ -173,7 +173,7 @@ def _read(item: Json) -> Columns | list[Columns]:
         ip_address=ip,
         user_agent=agent,
         campaign=get("campaign name"),
-        template=get("template_id"),
+        template=read_text(get("template_id")),
         subject=get("subject"),
         address=get("sender_email"),
         sending_ip=get("sending_ip"),

@@ -78,6 +78,13 @@ CATEGORIES: dict[str, tuple[str | None, str]] = {
     "manualcancel": (None, OTHER),
 }
 
+# Those of the documentation: no case to be changed.
+FIELDS = frozenset(
+    {
+        *("transaction", "to", "from", "date", "status", "channel", "account", "category", "target", "messageid"),
+        *("subject", "postback", "ip", "useragent", "message", "error"),
+    }
+)
 TAKEN = {
     "recipient": ("to",),
     "message_id": ("messageid",),
@@ -110,7 +117,7 @@ def restore(event: Event) -> Json:
 
 
 def _read(item: Json) -> Columns:
-    fields = {name.lower(): value for name, value in item.items()}
+    fields = item if FIELDS.issuperset(item) else {name.lower(): value for name, value in item.items()}
     get = fields.get
     status = get("status")
     if type(status) is not str or not status:

@@ -79,7 +79,8 @@ def handshake(request: WebhookRequest, _secrets: Sequence[str], _now: datetime) 
 
 def parse(body: bytes, delivery: Delivery) -> Iterator[Event | Unparseable]:
     """The body's one event; `event` of the URL belongs to it."""
-    return read_events(lambda: _find_items(body, delivery), _read, TAKEN, body=find_unstorable(body) + _query(delivery))
+    told = find_unstorable(body) + find_unstorable(delivery.query.encode(errors="replace"))
+    return read_events(lambda: _find_items(body, delivery), _read, TAKEN, body=told)
 
 
 def restore(event: Event) -> Json:
@@ -91,17 +92,18 @@ def _names_event_only(query: str) -> bool:
     return all(not part or part.startswith("event=") for part in query.split("&"))
 
 
-def _query(delivery: Delivery) -> bytes:
-    return find_unstorable(delivery.query.encode(errors="replace"))
+@lru_cache(100)
+def _read_query(query: str) -> Json:
+    """The fields of a URL, by which many webhooks come."""
+    items = read_flat(query.encode(errors="replace"))
+    return items[0] if items and type(items[0]) is dict else {}
 
 
 def _find_items(body: bytes, delivery: Delivery) -> list[Any]:
     """The body's fields, and those of the URL that it has not itself."""
     items = read_flat(body, delivery.content_type)
-    named = read_flat(delivery.query.encode(errors="replace"))
-    if not named or type(named[0]) is not dict:
-        return items
-    return [named[0] | item if type(item) is dict else item for item in items]
+    named = _read_query(delivery.query)
+    return [named | item if type(item) is dict else item for item in items] if named else items
 
 
 def _read(item: Json) -> Columns:
