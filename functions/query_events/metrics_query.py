@@ -90,7 +90,7 @@ added AS MATERIALIZED (
         UNION ALL
         SELECT bucket, m.provider, m.campaign, m.template, d.domain, figure, times
         FROM packed p
-        JOIN summary_mailings m ON m.mailing_id = p.mailing_id
+        LEFT JOIN summary_mailings m ON m.mailing_id = p.mailing_id
         LEFT JOIN summary_domains d ON d.domain_id = p.domain_id
     ) AS named
     GROUP BY GROUPING SETS ({sets})
@@ -117,6 +117,8 @@ def build_statement(groups: Sequence[str], filters: Sequence[str], order: str, *
     """
     time = next((name for name in groups if name in TIMES), None)
     by_domain = "recipient_domain" in groups or "recipient_domains" in filters
+    by_mailing = not ({*groups, *filters} <= {*TIMES, "recipient_domain", "recipient_domains"})
+    mailings = "mailings" if by_domain else "total_mailings"
     names = {"recipient_domain": "domain", **dict.fromkeys(TIMES, "bucket")}
     sources = [names.get(name, name) for name in groups]
     listed = "".join(f"{name}, " for name in groups)
@@ -128,9 +130,12 @@ def build_statement(groups: Sequence[str], filters: Sequence[str], order: str, *
         counted=build_counted(_narrow(filters)),
         event_bucket=_cut("occurred_at", time) if time else "NULL",
         hour_bucket=_cut("hour", time) if time else "NULL",
-        arrays="mailings, domains, figures, counts"
-        if by_domain
-        else "total_mailings, NULL::int[], total_figures, total_counts",
+        arrays=", ".join(
+            (
+                (mailings if by_mailing else "NULL::int[]"),
+                ("domains, figures, counts" if by_domain else "NULL::int[], total_figures, total_counts"),
+            )
+        ),  # what nobody asks for is not told apart
         wanted=_choose(filters),
         groups="".join(f"{source} AS {name}, " for source, name in zip(sources, groups, strict=True)),
         is_total=f"grouping({sources[0]}) = 1" if groups else "true",

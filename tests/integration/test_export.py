@@ -67,9 +67,11 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> FakeBucket:
 
 @pytest.fixture
 def query(connect: Connect) -> Connection:
-    """The query function's connection; there are 50 events, of two recipients."""
+    """The query function's connection; there are 50 events of two recipients, four at a time."""
     load = make_loader(connect("mailwake_loader"))
-    load(*(make_event(str(n), age=600 + n, rcpt_to=f"{'ab'[n % 2]}@example.com", subject="=1+1") for n in range(50)))
+    load(
+        *(make_event(str(n), age=600 + n // 4, rcpt_to=f"{'ab'[n % 2]}@example.com", subject="=1+1") for n in range(50))
+    )
     connection = connect("mailwake_query")
     connection.autocommit = True
     return connection
