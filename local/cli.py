@@ -17,7 +17,7 @@ from admin.commands import add_api_key_arguments, add_replay_arguments, run_api_
 from admin.replay import ReplayError
 from local.cloud import make_client
 from local.database import empty_tables
-from local.demo import DemoError, run_demo
+from local.demo import RECIPIENT, DemoError, post_samples, run_demo
 from local.deploying import DeployError
 from local.logs import show_logs
 from local.postgres import PostgresError
@@ -88,6 +88,7 @@ def run(options: argparse.Namespace) -> int:
     began = time.monotonic()
     port = DEFAULT_PORT if options.port is None else options.port
     with stop_on_signals() as stopped, Stack(port=port, say=say_step) as stack:
+        post_samples(stack)
         say_step(f"ready after {time.monotonic() - began:.1f} s")
         print(describe(stack), flush=True)
         try:
@@ -174,8 +175,8 @@ def describe(stack: Stack) -> str:
     return f"""
   webhook  {stack.webhook_url}
            basic auth, user {user}, password {password}
-  console  {stack.url}/console
-           sign in with the API key below
+  console  {stack.url}/console#/recipients/{RECIPIENT}
+           sign in with the API key below; this recipient has mail already
   API      {stack.api_url}
            API key {stack.api_key}
   logs     make logs, or {stack.directory}/logs/

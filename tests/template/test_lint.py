@@ -69,6 +69,7 @@ def test_outputs_tell_where_things_are(source: dict[str, Any]) -> None:
     assert {
         "WebhookUrl",
         "ApiUrl",
+        "ConsoleUrl",
         "RawBucketName",
         "ApiKeysTableName",
         "WebhookSecretArn",

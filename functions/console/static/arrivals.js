@@ -24,11 +24,20 @@ function List({ id, title, path, Entry, none }) {
   </section>`;
 }
 
+// What came, in lines if it is JSON.
+function showItem(item) {
+  try {
+    return JSON.stringify(typeof item === "string" ? JSON.parse(item) : item, null, 2);
+  } catch {
+    return item;
+  }
+}
+
 function Quarantined({ entry }) {
   return html`<p class="about"><${Time} at=${entry.received_at} /> <span>${nameProvider(entry.provider)}</span>
       ${entry.item_index != null && html`<span>Event ${count(entry.item_index + 1)} of its batch</span>`}</p>
     <p>${entry.reason}</p>
-    ${entry.item != null && html`<details><summary>What came</summary><pre tabIndex="0"><code>${JSON.stringify(entry.item, null, 2)}</code></pre></details>`}
+    ${entry.item != null && html`<details><summary>What came</summary><pre tabIndex="0"><code>${showItem(entry.item)}</code></pre></details>`}
     <p class="id faint">${entry.object_key}</p>`;
 }
 

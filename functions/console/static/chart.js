@@ -39,14 +39,15 @@ export function Chart({ title, note, days, lines, show, steps }) {
   const place = useRef(null);
   useEffect(() => {
     if (!days.length) return undefined;
-    let chart = draw(place.current, days, lines, show, steps);
-    const resize = new ResizeObserver(() => chart.setSize({ width: place.current.clientWidth, height: HEIGHT }));
+    const element = place.current;
+    let chart = draw(element, days, lines, show, steps);
+    const resize = new ResizeObserver(() => chart.setSize({ width: element.clientWidth, height: HEIGHT }));
     const dark = matchMedia("(prefers-color-scheme: dark)");
     const redraw = () => {
       chart.destroy();
-      chart = draw(place.current, days, lines, show, steps);
+      chart = draw(element, days, lines, show, steps);
     };
-    resize.observe(place.current);
+    resize.observe(element);
     dark.addEventListener("change", redraw);
     return () => {
       resize.disconnect();

@@ -23,7 +23,7 @@ export function MessageView({ value: id }) {
   return html`${heading}
     ${found.results.recipient_count > messages.length
       && html`<p class="hint">Sent to ${count(found.results.recipient_count)} recipients; the first ${messages.length} are shown.</p>`}
-    ${messages.map((message) => html`<${Message} key=${message.recipient} message=${message} open=${messages.length < 4} level=${2} showsRecipient />`)}`;
+    ${messages.map((message) => html`<${Message} key=${message.recipient} message=${message} open=${messages.length < 4} ofMessage />`)}`;
 }
 
 const NAMES = {

@@ -72,6 +72,10 @@ function App() {
   const { session, ending } = useSession();
   useEffect(() => scrollTo(0, 0), [place.view, place.value]);
   if (!session) return html`<p class="loading" role="status">Loading …</p>`;
+  if (session.isUnknown) {
+    return html`<main><h1>The console can't be reached</h1><p>Is this computer online? Then try again in a minute.</p>
+      <p><button type="button" onClick=${() => location.reload()}>Try again</button></p></main>`;
+  }
   const View = VIEWS[place.view] ?? Unknown;
   const tab = ["metrics", "arrivals"].includes(place.view) ? place.view : "";
   const isMasked = !session.scopes.some((scope) => scope === "pii:read" || scope === "admin");

@@ -66,7 +66,7 @@ export function Metrics({ parameters }) {
           <${Chart} title="Complaint rate" note="Complaints of each day, of the mails delivered on it." days=${charts.days} lines=${charts.complaints} show=${(rate, isShort) => percent(rate, isShort ? 2 : 3)} />
         </div>
         <section aria-labelledby="all"><h2 id="all">All days together</h2>
-          <div class="scroll" tabIndex="0" role="region" aria-labelledby="all"><table>
+          <div class="scroll" tabIndex="0" role="region" aria-label="Figures of all days"><table>
             <thead><tr><th scope="col">${by === "provider" ? "Provider" : "Campaign"}</th>
               ${COLUMNS.map(([key, title]) => html`<th key=${key} scope="col" class="number">${title}</th>`)}</tr></thead>
             <tbody>

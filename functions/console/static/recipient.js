@@ -73,6 +73,11 @@ export function Recipient({ value: address, parameters }) {
     </section>`;
 }
 
+function countBounces({ bounces, hard_bounces: hard }) {
+  if (!bounces) return "none";
+  return hard === bounces ? `${bounces}, for good` : `${bounces}, ${hard || "none"} of them for good`;
+}
+
 function Standing({ standing }) {
   const cause = standing.suppression;
   return html`<section class=${`standing ${cause ? "bad" : "good"}`} aria-labelledby="standing">
@@ -84,7 +89,7 @@ function Standing({ standing }) {
       <div><dt>Last delivered</dt><dd><${Time} at=${standing.last_delivered} /></dd></div>
       <div><dt>Last opened</dt><dd><${Time} at=${standing.last_opened} /></dd></div>
       <div><dt>Last clicked</dt><dd><${Time} at=${standing.last_clicked} /></dd></div>
-      <div><dt>Bounces</dt><dd>${standing.bounces ? `${standing.bounces}, ${standing.hard_bounces || "none"} of them for good` : "none"}
+      <div><dt>Bounces</dt><dd>${countBounces(standing)}
         ${standing.last_bounce && standing.last_bounce.event_key !== cause?.event_key
           && html`<br />last <${Time} at=${standing.last_bounce.timestamp} />`}</dd></div>
       <div><dt>Reported as spam</dt><dd>${standing.complaint ? html`<${Time} at=${standing.complaint.timestamp} />` : "no"}</dd></div>

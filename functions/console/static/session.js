@@ -31,7 +31,7 @@ async function check(method) {
   try {
     response = await fetch(URL, { method, cache: "no-store" });
   } catch {
-    return null; // offline for a moment: the API's own errors tell
+    return null; // offline for a moment
   }
   if (response.status === 204) {
     leave();
@@ -44,7 +44,7 @@ async function check(method) {
   return session;
 }
 
-// The session, and whether it is about to end.
+// The session (null: not known yet, `isUnknown`: it can't be had), and whether it is about to end.
 export function useSession() {
   const [session, setSession] = useState(null);
   const [ending, setEnding] = useState(false);
@@ -62,7 +62,7 @@ export function useSession() {
       setEnding(endsAt - Date.now() < WARN_MS);
     };
     const show = (event) => event.persisted && check("GET");
-    check("GET").then(setSession);
+    check("GET").then((found) => setSession(found ?? (leaving ? null : { isUnknown: true })));
     const timer = setInterval(tick, TICK_MS);
     for (const name of ["pointerdown", "keydown", "wheel"]) addEventListener(name, use, { passive: true });
     addEventListener("pageshow", show);

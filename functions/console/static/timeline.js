@@ -18,20 +18,21 @@ export function nameMessage(message) {
   return message.subject || message.campaign || message.template || "Message without a subject";
 }
 
-export function Message({ message, open, level = 3, showsRecipient = false }) {
-  const heading = html`<a href=${link("messages", message.message_id)}>${nameMessage(message)}</a>`;
+// `ofMessage`: the view is the message's, so what differs is to whom it went; else it is a recipient's.
+export function Message({ message, open, ofMessage = false }) {
+  const recipient = message.recipient ? html`<a href=${link("recipients", message.recipient)}>${message.recipient}</a>` : "nobody named";
   return html`<article class="message">
-    ${level === 3 ? html`<h3>${heading}</h3>` : html`<h2>${nameMessage(message)}</h2>`}
+    ${ofMessage ? html`<h2>To ${recipient}</h2>`
+      : html`<h3><a href=${link("messages", message.message_id)}>${nameMessage(message)}</a></h3>`}
     <p class="state"><${Badge} type=${message.state.name} /> ${capital(message.state.description)}</p>
     <p class="about">
       <${Time} at=${message.began_at} />
       <span>${nameProvider(message.provider)}</span>
       ${message.campaign && html`<span>Campaign ${message.campaign}</span>`}
-      ${showsRecipient && message.recipient && html`<span>To <a href=${link("recipients", message.recipient)}>${message.recipient}</a></span>`}
-      <span class="id">Id ${message.message_id} <${Copy} text=${message.message_id} what="id" hint="of the message" /></span>
+      ${!ofMessage && html`<span class="id">Id ${message.message_id} <${Copy} text=${message.message_id} what="id" hint="of the message" /></span>`}
     </p>
     <details open=${open}>
-      <summary>${plural(message.event_count, "event")}<span class="hidden"> of ${nameMessage(message)}</span></summary>
+      <summary>${plural(message.event_count, "event")}<span class="hidden"> of ${ofMessage ? message.recipient : nameMessage(message)}</span></summary>
       ${message.events.length < message.event_count
         && html`<p class="hint">The first, the newest and the latest of each kind are shown.</p>`}
       <${Timeline} events=${message.events} />
