@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from traceback import extract_tb
 
 from common.aws import AwsError
 from common.clock import now
@@ -64,8 +65,11 @@ class Receiver:
             log.warning("unverified: %s", failure, extra={"provider": request.provider})
             status = provider.ANSWERS.unauthorized
             raise ApiError(status, "Unauthorized", "The credentials are missing or wrong.") from None
-        except (AwsError, ValueError) as failure:
-            log.error("not stored: %s", failure)
+        except ApiError:
+            raise
+        except Exception as failure:
+            # Also a fault of ours: a 500 of the gateway's would make some providers forget the batch.
+            log.error("not stored: %s", failure if isinstance(failure, AwsError | ValueError) else find_place(failure))
             problem = "The batch could not be stored; send it again."
             raise ApiError(provider.ANSWERS.unavailable, "Service unavailable", problem) from failure
         log.info("stored", extra={"object_key": key, "bytes": len(request.body)})
@@ -81,6 +85,12 @@ class Receiver:
                 self.secrets.secret_id,
             )
         return live
+
+
+def find_place(failure: BaseException) -> str:
+    """What failed and where, without the exception's text: it may hold a recipient or a secret."""
+    *_, frame = extract_tb(failure.__traceback__)
+    return f"{type(failure).__qualname__} at {frame.filename}:{frame.lineno}"
 
 
 def _read_delivery(provider: Provider, request: WebhookRequest) -> WebhookRequest:

@@ -45,7 +45,9 @@ def compare(event: Event) -> tuple[object, ...]:
 def test_both_ways_read_the_same_reply(fields: dict[str, Any]) -> None:
     """Code and enhanced status, whatever form the code has."""
     body = build(type="bounce", bounce_class="10", **fields)
-    (quick,) = parse_regular(body) or ()
+    found = parse_regular(body)
+    assert found is not None
+    (quick,) = found
     assert quick is not ODD
     assert [compare(quick)] == [compare(event) for event in read_slowly(body)]  # type: ignore[arg-type]
 

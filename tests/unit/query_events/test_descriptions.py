@@ -28,6 +28,7 @@ def ask(path: str, **given: str) -> Any:
 
     (route,) = [route for route in ROUTES if route.path == path]
     answer = route.answer(Request(connect, NOW, Caller("dev", frozenset({READ_EVENTS})), path, given=given))
+    assert isinstance(answer, bytes)
     return json.loads(answer)["results"]
 
 

@@ -3,6 +3,7 @@
 import hmac
 import json
 import logging
+import re
 from datetime import UTC, datetime
 from typing import cast
 
@@ -14,7 +15,7 @@ from providers.mandrill import TEST_KEY
 from tests.fuzz.checks import make_gateway_event
 from tests.unit.providers.payloads import Payload, list_payloads
 from tests.unit.webhook_listener.fakes import FakeBucket, FakeSecrets
-from webhook_listener import app
+from webhook_listener import app, receiving
 from webhook_listener.receiving import LARGEST_BODY, Receiver
 from webhook_listener.secrets import WebhookSecrets
 
@@ -155,6 +156,21 @@ def test_outage_is_answered_so_that_it_sends_again(
     getattr(world, failing).failing = False
     assert world.send_payload(payload) == 200
     assert len(world.bucket.objects) == 1
+
+
+@pytest.mark.parametrize("payload", BY_PROVIDER)
+def test_fault_of_ours_is_answered_so_that_it_sends_again(
+    world: World, payload: Payload, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What nobody thought of is answered as an outage; the log tells the place, not what the exception says."""
+
+    def fail(*_: object) -> None:
+        raise KeyError("someone@example.com")
+
+    monkeypatch.setattr(receiving, "store", fail)
+    assert world.send_payload(payload) == ANSWERS.get(payload.request.provider, (503, 401))[0]
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert re.fullmatch(r"not stored: KeyError at .*test_providers\.py:\d+", record.message)
 
 
 @pytest.mark.parametrize("payload", BY_PROVIDER)
