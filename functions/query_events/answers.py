@@ -69,7 +69,7 @@ def build_response(answer: Answer, asked: Mapping[str, str]) -> Response:
         headers["etag"] = make_etag(answer.body)
         if matches_etag(asked.get("if-none-match", ""), headers["etag"]):
             return {"statusCode": 304, "headers": headers}
-    if not answer.body:
+    if not answer.body and "content-type" not in answer.headers:
         return {"statusCode": answer.status, "headers": headers}
     headers.setdefault("content-type", "application/json")
     if len(answer.body) >= SMALLEST_COMPRESSED and accepts_gzip(asked.get("accept-encoding", "")):

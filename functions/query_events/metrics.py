@@ -20,7 +20,19 @@ from query_events.lookup_schemas import METRICS
 from query_events.metrics_query import COUNTS, FILTERS, GROUPS, SECONDS, TIMES, build_statement
 from query_events.own_parameters import FROM, PROVIDERS, TO, OwnParameter, list_inputs, read_own
 from query_events.routing import READ_EVENTS, Request, Route
-from query_events.values import TEXTS, ZONE, Form, Reading, keywords, one_of, read_number, read_time, refuse
+from query_events.values import (
+    SHOWN,
+    TEXTS,
+    ZONE,
+    Form,
+    Reading,
+    keywords,
+    one_of,
+    read_number,
+    read_time,
+    refuse,
+    suggest,
+)
 
 PATH: Final = "/api/v1/metrics"
 USUAL_ROWS: Final = 1_000
@@ -77,8 +89,9 @@ def _read_groups(name: str, text: str, reading: Reading) -> list[str]:
     return groups
 
 
-def _read_order(name: str, text: str, reading: Reading) -> str:
-    one_of(_ORDERS).read(name, text.removeprefix("-"), reading)
+def _read_order(name: str, text: str, _reading: Reading) -> str:
+    if text.removeprefix("-") not in _ORDERS:
+        raise refuse(name, f"can't be {text[:SHOWN]}: {suggest(text.removeprefix('-'), _ORDERS)}")
     return text
 
 

@@ -10,12 +10,14 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from common.database import Database
-from query_events import app
+from query_events import app, exports
+from query_events.export_files import ExportFiles
 from query_events.routes import ROUTES
 from query_events.routing import Route
 from tests.declared import check_answer
 from tests.integration.conftest import Connect
 from tests.integration.lookups import make_loader, tell
+from tests.integration.test_export import FakeBucket
 
 LARGEST = 2**63 - 1
 CALLER = {"name": "stranger", "scopes": "events:read"}
@@ -54,6 +56,8 @@ def send(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> Send:
     connection = connect("mailwake_query")
     connection.autocommit = True
     monkeypatch.setattr(app, "_database", lambda: Database(lambda: connection))
+    bucket: Any = FakeBucket()
+    monkeypatch.setattr(exports, "_files", lambda: ExportFiles(bucket))
 
     checked: set[tuple[int, str]] = set()
 
