@@ -13,6 +13,7 @@ from types import FrameType
 from typing import NoReturn
 
 from bench.behaviour import measure_behaviour
+from bench.console import measure_console
 from bench.database import create_schema, describe_settings, read_version, run_postgres
 from bench.export import measure_export
 from bench.figures import Figure, draw_table
@@ -31,7 +32,7 @@ from bench.stored import BATCH_SIZE, MONTHS, write_bodies
 from bench.traffic import START
 from bench.vocabulary import BENCHMARK_VOCABULARY
 
-OF_DATABASE = ("load", "size", "query", "filters", "pages", "metrics", "export", "recipients")
+OF_DATABASE = ("load", "size", "query", "filters", "pages", "console", "metrics", "export", "recipients")
 PARTS = (*OF_DATABASE, "parsing", "behaviour", "listener", "stack")
 
 
@@ -89,6 +90,8 @@ def measure_database(parts: list[str], events: int, seed: int) -> tuple[list[Fig
             figures += measure_filters(server)
         if "pages" in parts:
             figures += measure_pages(server)
+        if "console" in parts:
+            figures += measure_console(server, seed)
         if "metrics" in parts:
             figures += measure_metrics(server)
         if "export" in parts:

@@ -126,7 +126,7 @@ def test_commands_on_a_running_stack(run: subprocess.Popen[str]) -> None:
     assert "revoked" in command("api-key", "revoke", made.stdout.strip()).stdout
     assert "platform.report" in command("logs", "MigrateDatabase").stdout
     assert "there are" in command("logs", "Nobody").stderr
-    assert command("replay", "--rebuild").stdout.startswith("emptied the database\nreplay: 0 objects")
+    assert command("replay", "--rebuild").stdout.startswith("emptied the database\nreplay: 1 objects")
     assert command("stop").returncode == 0
     assert run.wait(5) == 0
 
