@@ -12,7 +12,7 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import md5
 from typing import Any
 
@@ -45,7 +45,7 @@ from common.events import (
 )
 from providers import Delivery, Reply, UnverifiedError, WebhookRequest
 from providers._events import CACHED, Columns, make_columns, parse_json, pick, read_events, restore_item
-from providers._fields import hash_canonical, read_text
+from providers._fields import hash_canonical, may_be_unstorable, read_text
 from providers._smtp import read_smtp
 
 NAME = "unisender_go"
@@ -53,7 +53,6 @@ ENVELOPE = "_envelope"  # where the fields around an event are put; not a field 
 LARGEST = 60_000_000  # bytes of a body that came compressed
 VOLATILE = frozenset({"auth", "retry_count", ENVELOPE})
 _AUTH = re.compile(r"[0-9a-fA-F]{32}")
-_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 
 # Their word → ours. A soft bounce is tried again.
 TYPES = {
@@ -133,9 +132,23 @@ def parse(body: bytes, _delivery: Delivery) -> Iterator[Event | Unparseable]:
     try:
         body = _expand(body)
     except ValueError as problem:
-        yield Unparseable(None, str(problem), None)
-        return
-    yield from read_events(lambda: _find_items(body), _read, TAKEN, body=body)
+        return iter([Unparseable(None, str(problem), None)])
+    from providers._unisender_go_regular import parse_regular
+
+    regular = None if may_be_unstorable(body) else parse_regular(body)
+    if regular is None:
+        return read_events(lambda: _find_items(body), _read, TAKEN, body=body)
+    return _read_odd(regular)
+
+
+def _read_odd(found: list[Event | Json]) -> Iterator[Event | Unparseable]:
+    """The events, those of the items between them too."""
+    for position, entry in enumerate(found):
+        if type(entry) is Event:
+            yield entry
+            continue
+        for event in read_events(partial(list, [entry]), _read, TAKEN):
+            yield event._replace(position=position)
 
 
 def restore(event: Event) -> Json:
@@ -211,7 +224,7 @@ def _read(item: Json) -> Columns:
     around = envelope.get if type(envelope) is dict else {}.get
     user, project = around("user_id"), around("project_id")
     return make_columns(
-        _read_time(data.get("event_time") or data.get("block_time")),
+        read_time(data.get("event_time") or data.get("block_time")),
         hash_canonical(
             {
                 "event_name": item.get("event_name", "transactional_email_status"),
@@ -257,9 +270,9 @@ def find_kind(word: str, status: str | None, response: str | None) -> Kind:
     )
 
 
-def _read_time(text: object) -> datetime:
+def read_time(text: object) -> datetime:
     """`YYYY-MM-DD HH:MM:SS`, which is UTC. Raises `ValueError`."""
-    if type(text) is str and _TIME.fullmatch(text):
+    if type(text) is str and len(text) == 19 and text[4::3] == "-- ::":  # of ISO 8601's forms this one
         try:
             return datetime.fromisoformat(f"{text}+00:00")
         except ValueError:
