@@ -51,7 +51,7 @@ def test_lock_names_no_host() -> None:
 
 
 def test_lock_covers_the_project() -> None:
-    """What pyproject.toml pins exactly, the lock pins to the same version; what the fuzzer alone needs is pinned there."""
+    """What pyproject.toml pins exactly, the lock pins to the same version, but for the package of the fuzzer."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     lock = (ROOT / "requirements.txt").read_text(encoding="utf-8").lower()
     others: dict[str, list[Any]] = project["dependency-groups"]
