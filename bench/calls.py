@@ -1,4 +1,4 @@
-"""Generated API calls in the shape of Moesif's client libraries: an imaginary API with its customers, made from a number.
+"""Generated API calls in the shape of Moesif's client libraries: an imaginary API with its customers, from a number.
 
 As with mails' traffic, the dictionary learns from other APIs than the one that is measured.
 """

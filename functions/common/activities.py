@@ -80,6 +80,22 @@ class Link(NamedTuple):
     position: int
 
 
+class Sample(NamedTuple):
+    """A value of a series."""
+
+    at: datetime  # aware, UTC
+    bits: int | None  # of the value, a double; None where the series ends
+
+
+class Series(NamedTuple):
+    """Samples of one series."""
+
+    source: str
+    labels: tuple[tuple[str, str], ...]  # sorted; __name__ is the metric's name
+    samples: list[Sample]
+    position: int
+
+
 def make_content_key(identity: Identity) -> int:
     """The key of an identity."""
     return hash_key(f"{identity.identity_type}\0{identity.value}".encode())

@@ -1,8 +1,8 @@
 """The detail of an event in Postgres: JSON, compressed by zstd with a dictionary of what such JSON is made of.
 
 An event is too short to be compressed by itself: the dictionary, trained on events (bench/train_dictionary.py), brings
-it to a fifth. SparkPost's events have one, those of all other providers another, behaviour a third. The first byte names
-the dictionary; dictionaries are only ever added, because stored events need theirs.
+it to a fifth. SparkPost's events have one, those of all other providers another, behaviour a third. The first byte
+names the dictionary; dictionaries are only ever added, because stored events need theirs.
 The frames are without magic number, size and dictionary id, which would say the same of every event.
 """
 

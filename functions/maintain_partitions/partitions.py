@@ -9,7 +9,10 @@ from psycopg2.extensions import connection as Connection
 from common.figures import LOOK_BACK
 from common.retention import find_retention_start, start_month, start_week
 
-LIST_ACTIVITIES = "SELECT partition, starts_at FROM activities_partitions ORDER BY starts_at"
+LIST_WEEKS = """
+SELECT partition, starts_at FROM activities_partitions UNION ALL SELECT partition, starts_at FROM samples_partitions
+ORDER BY starts_at, partition
+"""
 LIST_PARTITIONS = "SELECT partition, starts_at FROM events_partitions ORDER BY starts_at"
 # Once the events of the hours before %(end)s are gone. What later ones count as may have depended on them, as far as
 # common/figures.py looks back.
@@ -41,7 +44,7 @@ def maintain_partitions(
 ) -> Maintenance:
     """Makes the partitions of this month and the next ones, drops those that are older than the retention.
 
-    Activities' are weeks: this and the next are made, further ones by the loader where one is needed.
+    Activities' and samples' are weeks: this and the next are made, further ones by the loader where one is needed.
     """
     dropped_weeks = _keep_weeks(connection, instant, activity_retention_weeks)
     with connection, connection.cursor() as cursor:
@@ -60,13 +63,14 @@ def maintain_partitions(
 
 
 def _keep_weeks(connection: Connection, instant: datetime, retention_weeks: int) -> list[str]:
-    """Makes the partitions of this week and the next one, drops those before the retention."""
+    """Makes the weekly partitions of this week and the next one, drops those before the retention."""
     with connection, connection.cursor() as cursor:
         for weeks in (0, 1):
-            cursor.execute("SELECT create_activities_partition(%s)", (start_week(instant, weeks),))
+            monday = start_week(instant, weeks)
+            cursor.execute("SELECT create_activities_partition(%s), create_samples_partition(%s)", (monday, monday))
     oldest = start_week(instant, -retention_weeks)
     with connection, connection.cursor() as cursor:
-        cursor.execute(LIST_ACTIVITIES)
+        cursor.execute(LIST_WEEKS)
         expired = [partition for partition, starts_at in cursor.fetchall() if starts_at < oldest]
     for partition in expired:
         with connection, connection.cursor() as cursor:

@@ -1,9 +1,9 @@
-"""Activities as rows of COPY's binary format; see `rows` for the format."""
+"""Activities and samples as rows of COPY's binary format; see `rows` for the format."""
 
 from collections.abc import Iterable, Iterator
 from struct import Struct
 
-from common.activities import COMPANY, Activity, Identity
+from common.activities import COMPANY, Activity, Identity, Series
 from common.details import pack_detail
 from s3_loader.rows import CHUNK, EPOCH, HEADER, NULL, TRAILER
 from s3_loader.short_keys import ShortKeys
@@ -13,6 +13,10 @@ COLUMNS = (
     " identity_id, company_id, agent_id, duration, weight, detail"
 )
 
+SAMPLE_COLUMNS = "series_id, sampled_at, value"
+
+_pack_sample = Struct(">h ii iq iQ").pack
+_pack_stale = Struct(">h ii iq i").pack
 _pack_fixed = Struct(">h iq iq ii ii").pack
 _pack_long = Struct(">iq").pack
 _pack_int = Struct(">ii").pack
@@ -40,18 +44,30 @@ def render_activity(activity: Activity, batch_id: int, keys: ShortKeys) -> bytes
     )
 
 
-class ActivityStream:
+def render_samples(series: Series, series_id: int) -> bytes:
+    """The rows of a series' samples, in the order of SAMPLE_COLUMNS."""
+    rows = []
+    for at, bits in series.samples:
+        since = at - EPOCH
+        instant = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+        if bits is None:
+            rows.append(_pack_stale(3, 4, series_id, 8, instant, -1))
+        else:
+            rows.append(_pack_sample(3, 4, series_id, 8, instant, 8, bits))
+    return b"".join(rows)
+
+
+class Chunks:
     """What psycopg2's `copy_expert` reads from: rows are rendered when libpq asks for more."""
 
-    def __init__(self, activities: Iterable[Activity], batch_id: int, keys: ShortKeys) -> None:
-        self._chunks = self._render_chunks(activities, batch_id, keys)
+    def __init__(self, rows: Iterable[bytes]) -> None:
+        self._chunks = self._join(rows)
 
     @staticmethod
-    def _render_chunks(activities: Iterable[Activity], batch_id: int, keys: ShortKeys) -> Iterator[bytes]:
+    def _join(rendered: Iterable[bytes]) -> Iterator[bytes]:
         rows = [HEADER]
         size = 0
-        for activity in activities:
-            row = render_activity(activity, batch_id, keys)
+        for row in rendered:
             rows.append(row)
             size += len(row)
             if size >= CHUNK:

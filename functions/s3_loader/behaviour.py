@@ -12,16 +12,16 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from common.activities import COMPANY, Activity, Identity, Link, Profile
+from common.activities import COMPANY, Activity, Identity, Link, Profile, Series
 from common.events import Unparseable
 from common.json_text import decode_json, encode_json
 from providers import Delivery
 from providers._fields import clean
-from s3_loader.activity_rows import COLUMNS, ActivityStream
+from s3_loader.activity_rows import COLUMNS, SAMPLE_COLUMNS, Chunks, render_activity, render_samples
 from s3_loader.batches import LATEST, Batch, Limits, decompress
 from s3_loader.dimensions import Statement
 from s3_loader.loading import COMMIT, CONFLICTS, QUARANTINE, Load, Outcome, save_batch, show_quarantine
-from s3_loader.short_keys import ShortKeys
+from s3_loader.short_keys import ShortKeys, find_owners
 from s3_loader.traits import build_traits, merge_writes
 from sources import Source
 
@@ -32,12 +32,19 @@ INSERT_INCOMING = f"""
 INSERT INTO activities ({COLUMNS}) SELECT {COLUMNS} FROM incoming_activities ORDER BY occurred_at, activity_key
 ON CONFLICT DO NOTHING
 """
+COPY_SAMPLES = f"COPY samples ({SAMPLE_COLUMNS}) FROM STDIN (FORMAT binary)"
+COPY_INCOMING_SAMPLES = f"COPY incoming_samples ({SAMPLE_COLUMNS}) FROM STDIN (FORMAT binary)"
+CREATE_INCOMING_SAMPLES = "CREATE TEMPORARY TABLE incoming_samples (LIKE samples) ON COMMIT DROP"
+INSERT_INCOMING_SAMPLES = f"""
+INSERT INTO samples ({SAMPLE_COLUMNS}) SELECT {SAMPLE_COLUMNS} FROM incoming_samples ORDER BY series_id, sampled_at
+ON CONFLICT DO NOTHING
+"""
 # Truncating a table gives it another file: then what a loader remembers of it is untrue.
 LOOK = """
 SELECT (SELECT batch_id FROM batches WHERE object_key = %s),
        nextval('batches_batch_id_seq'),
        ARRAY[pg_relation_filenode('operations'), pg_relation_filenode('agents'),
-             pg_relation_filenode('identities')]::text
+             pg_relation_filenode('identities'), pg_relation_filenode('series')]::text
 """
 LINK = "SELECT link_identities(%s)"
 # Sorted, as all that takes locks on rows.
@@ -58,13 +65,14 @@ class Content(NamedTuple):
     activities: list[Activity]
     profiles: list[Profile]
     links: list[Link]
+    series: list[Series]
     unparseable: list[Unparseable]
     expired: int
 
 
 def read_content(source: Source, batch: Batch, limits: Limits) -> Content:
     """What a batch says; what is too far from its arrival, or past the retention, is told apart."""
-    content = Content([], [], [], [], 0)
+    content = Content([], [], [], [], [], 0)
     try:
         body = decompress(batch.body)
     except ValueError as failure:
@@ -85,6 +93,8 @@ def read_content(source: Source, batch: Batch, limits: Limits) -> Content:
                 keep(item)
         elif isinstance(item, Unparseable):
             content.unparseable.append(item)
+        elif isinstance(item, Series):
+            expired += _read_series(content, item, earliest, latest, expired_before)
         elif item.at > latest:  # it would win over all that is said later; one that is old harms nothing
             if item.position != refused:
                 refused = item.position
@@ -94,6 +104,20 @@ def read_content(source: Source, batch: Batch, limits: Limits) -> Content:
         else:
             content.links.append(item)
     return content._replace(expired=expired)
+
+
+def _read_series(
+    content: Content, series: Series, earliest: datetime, latest: datetime, expired_before: datetime
+) -> int:
+    """Keeps the samples that are near enough to their arrival; how many of the others are past the retention."""
+    sane = [sample for sample in series.samples if earliest <= sample.at <= latest]
+    kept = [sample for sample in sane if sample.at >= expired_before]
+    if len(sane) < len(series.samples):
+        worst = next(sample for sample in series.samples if not earliest <= sample.at <= latest)
+        content.unparseable.append(_refuse(series.position, worst.at, {"labels": series.labels}))
+    if kept:
+        content.series.append(series._replace(samples=kept))
+    return len(sane) - len(kept)
 
 
 def _refuse(position: int, instant: datetime, item: object) -> Unparseable:
@@ -135,7 +159,7 @@ class BehaviourLoader:
                 said -= {one.position for one in content.activities}  # an item may say several things
                 load = Load(
                     Outcome.LOADED,
-                    len(content.activities) + len(said),
+                    len(content.activities) + len(said) + count_samples(content),
                     duplicates,
                     len(content.unparseable),
                     content.expired,
@@ -159,25 +183,30 @@ class BehaviourLoader:
         identities |= {profile.identity for profile in content.profiles}
         for link in content.links:
             identities |= {link.origin, link.user}
+        owners = {one.labels: find_owners(one.labels) for one in content.series}
+        identities |= {owner for pair in owners.values() for owner in pair if owner is not None}
         self.keys.learn(
             cursor,
             {one.operation for one in activities},
             {one.agent for one in activities if one.agent is not None},
             identities,
         )
+        self.keys.learn_series(cursor, owners)
 
     def _copy(self, cursor: Cursor, content: Content, batch_id: int, *, anew: bool) -> int:
-        """Copies the activities; how many were there already."""
-        if not content.activities:
-            return 0
-        rows = cast("IO[bytes]", ActivityStream(content.activities, batch_id, self.keys))
-        if anew:
-            cursor.copy_expert(COPY_ACTIVITIES, rows)
-            return 0
-        cursor.execute(CREATE_INCOMING)
-        cursor.copy_expert(COPY_INCOMING, rows)
-        cursor.execute(INSERT_INCOMING)
-        return len(content.activities) - cursor.rowcount
+        """Copies activities and samples; how many were there already."""
+        activities = (render_activity(one, batch_id, self.keys) for one in content.activities)
+        samples = (render_samples(one, self.keys.series[one.labels]) for one in content.series)
+        duplicates = 0
+        if content.activities:
+            direct, create, incoming, insert = COPY_ACTIVITIES, CREATE_INCOMING, COPY_INCOMING, INSERT_INCOMING
+            inserted = _copy(cursor, Chunks(activities), direct if anew else incoming, create, insert, anew=anew)
+            duplicates += 0 if inserted is None else len(content.activities) - inserted
+        if content.series:
+            steps = COPY_INCOMING_SAMPLES, CREATE_INCOMING_SAMPLES, INSERT_INCOMING_SAMPLES
+            inserted = _copy(cursor, Chunks(samples), COPY_SAMPLES if anew else steps[0], *steps[1:], anew=anew)
+            duplicates += 0 if inserted is None else count_samples(content) - inserted
+        return duplicates
 
     def _link(self, cursor: Cursor, links: Iterable[Link]) -> None:
         """Adds the facts of a batch, of each the first or the last."""
@@ -211,8 +240,29 @@ class BehaviourLoader:
         cursor.execute(SAVE_PROFILES, (json.dumps(saved),))
 
 
+def _copy(cursor: Cursor, rows: Chunks, copy: str, create: str, insert: str, *, anew: bool) -> int | None:
+    """Copies rows, straight where all are new, else through a temporary table; then how many were new."""
+    if not anew:
+        cursor.execute(create)
+    cursor.copy_expert(copy, cast("IO[bytes]", rows))
+    if anew:
+        return None
+    cursor.execute(insert)
+    return cursor.rowcount
+
+
+def count_samples(content: Content) -> int:
+    """How many samples a batch holds."""
+    return sum(len(one.samples) for one in content.series)
+
+
 def _create_partitions(cursor: Cursor, content: Content) -> None:
     """Makes the partitions that a batch needs, each in a transaction of its own."""
-    days = {one.occurred_at.replace(hour=0, minute=0, second=0, microsecond=0) for one in content.activities}
-    for monday in sorted({day - timedelta(days=day.weekday()) for day in days}):
-        cursor.execute("SELECT create_activities_partition(%s)", (monday,))
+    by_table = {
+        "activities": {one.occurred_at for one in content.activities},
+        "samples": {sample.at for one in content.series for sample in one.samples},
+    }
+    for table, instants in by_table.items():
+        days = {instant.replace(hour=0, minute=0, second=0, microsecond=0) for instant in instants}
+        for monday in sorted({day - timedelta(days=day.weekday()) for day in days}):
+            cursor.execute(f"SELECT create_{table}_partition(%s)", (monday,))

@@ -2,7 +2,7 @@
 
 A source's module has
 - `COLLECTIONS`: path → what its bodies hold; the path's own part of a delivery (`Delivery.query`);
-- `ANSWER`: what is said once a body is stored;
+- `accept(request)`: what is said once the body is stored; raises `ApiError` for what is not to be stored;
 - `answer(path)`: the `Reply` to a GET, or None;
 - `parse(body, delivery)`: yields an `Item` for each thing that a stored body says. Never raises.
 - `restore(activity)`: the source's own item back from what was stored.
@@ -14,20 +14,22 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Final, Protocol, cast
 
-from common.activities import Activity, Link, Profile
+from common.activities import Activity, Link, Profile, Series
 from common.events import Json, Unparseable
-from providers import Delivery, Reply
+from providers import Delivery, Reply, WebhookRequest
 
-Item = Activity | Profile | Link | Unparseable
+Item = Activity | Profile | Link | Series | Unparseable
 
-SOURCES: Final = ("moesif", "segment")
+SOURCES: Final = ("moesif", "segment", "prometheus")
 
 
 class Source(Protocol):
     """A source's module."""
 
     COLLECTIONS: Mapping[str, str]
-    ANSWER: Reply
+
+    def accept(self, request: WebhookRequest) -> Reply:
+        """What the client is told once the body is stored. Raises `ApiError` where it is not to be stored."""
 
     def answer(self, path: str) -> Reply | None:
         """The answer to a GET, or None where there is nothing to get."""

@@ -46,6 +46,7 @@ class Intake:
             return reply
         if len(request.body) > LARGEST_BODY:
             raise ApiError(413, "Content too large", f"A body may have {LARGEST_BODY} bytes; send smaller batches.")
+        reply = source.accept(request)
         # What a body holds is said by the path alone: it takes the place of the query, and is noted with the body.
         request = request._replace(provider=name, query=source.COLLECTIONS[request.path])
         try:
@@ -54,7 +55,7 @@ class Intake:
             log.error("not stored: %s", failure)
             raise ApiError(503, "Service unavailable", "The body could not be stored; send it again.") from failure
         log.info("stored", extra={"object_key": key, "bytes": len(request.body)})
-        return source.ANSWER
+        return reply
 
 
 def _check_caller(caller: Mapping[str, str] | None) -> None:

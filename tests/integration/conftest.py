@@ -18,7 +18,7 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 TABLES = (
     "events, batches, quarantine, kinds, senders, mailings, receivers, clients,"
     " summaries, stale_hours, summary_mailings, summary_domains,"
-    " activities, operations, agents, identities, identity_links, profiles"
+    " activities, operations, agents, identities, identity_links, profiles, series, samples"
 )
 
 Connect = Callable[[str], Connection]

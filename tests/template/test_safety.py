@@ -199,4 +199,10 @@ def test_api_asks_the_authorizer_every_time(resources: Mapping[str, Any]) -> Non
     guarded = {path: "security" in route["x-amazon-apigateway-any-method"] for path, route in body["paths"].items()}
     webhooks = {"/webhooks/{provider}": False, "/webhooks/{provider}/{secret}": False}
     console = {"/console": False, "/console/{proxy+}": False}  # files without a secret, and the sign-in
-    assert guarded == {**webhooks, **console, "/api/{proxy+}": True, "/v1/{proxy+}": True}
+    assert guarded == {
+        **webhooks,
+        **console,
+        "/api/{proxy+}": True,
+        "/v1/{proxy+}": True,
+        "/prometheus/api/v1/write": True,
+    }
