@@ -62,7 +62,7 @@ function Found({ title, by, text, days, group }) {
       : first.failure ? html`<${Trouble} failure=${first.failure} again=${first.again} />`
       : !first.found ? html`<${Loading} what="results" />`
       : html`<p class="hint" role="status">${first.found.total_count ? `${plural(first.found.total_count, "event")}, the newest first` : "Nothing found"}.</p>
-        ${!entries.length && html`<p>Try fewer words or more days. Only whole words of a subject count, in any case.</p>`}
+        ${!entries.length && html`<p>Try ${by === "subjects" ? "fewer words, with the punctuation that stands at them," : "fewer characters"} or more days.</p>`}
         <ol class="results">
           ${entries.map(({ key, event, number }) => html`<li key=${key}>
             <p><a href=${link("recipients", event.rcpt_to)}>${event.rcpt_to}</a> <${Badge} type=${event.event_type} /></p>
