@@ -11,6 +11,7 @@ from query_events import (
     originals,
     quarantine,
     recipients,
+    usage,
 )
 from query_events.openapi import add_document
 from query_events.routing import RouteTable
@@ -26,6 +27,7 @@ ROUTES = add_document(
         *batches.ROUTES,
         *quarantine.ROUTES,
         *metrics.ROUTES,
+        *usage.ROUTES,
         *exports.ROUTES,
     )
 )
