@@ -19,7 +19,7 @@ LARGEST_PICTURE = 150_000  # bytes
 def test_pictures(tour: Any, stack: Stack, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """The README's pictures can be taken, and are small; they are renewed with `--pictures`."""
     visit, size, _ = tour
-    folder = PICTURES if request.config.getoption("--pictures") else tmp_path
+    folder = PICTURES if request.config.getoption("--pictures", default=False) else tmp_path
     folder.mkdir(exist_ok=True)
     name = "phone" if size == PHONE else "desktop"
     for view in VIEWS:
