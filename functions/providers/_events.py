@@ -165,7 +165,10 @@ def _make_event(item: Json, columns: Columns, position: int, steps: _Steps) -> E
     occurred_at, event_id, kind, recipient, message_id, transmission_id = columns[:6]
     metadata, tags, reason, url, ip_address, user_agent = columns[6:FIRST_SHARED]
     # Nearly all are texts or absent: a call for each would take longer than decoding the item.
-    recipient = read_address(recipient)
+    if type(recipient) is str and "<" not in recipient and 0 < len(recipient) <= LONGEST_INDEXED:
+        recipient = recipient.strip().lower() or None
+    else:
+        recipient = read_address(recipient)
     message_id = message_id if message_id is None or (type(message_id) is str and message_id) else read_text(message_id)
     if message_id is not None and len(message_id) > LONGEST_INDEXED:
         message_id = message_id[:LONGEST_INDEXED]
@@ -269,11 +272,13 @@ def _take(item: Json, values: Sequence[Any], steps: _Steps) -> list[str]:
                 continue
             if parent is None:
                 parent = _find_parent(item, parents)
-            given = parent.get(name, ABSENT)
+            given = parent.pop(name, ABSENT)
             if given is value or (type(given) is type(value) and given == value):
-                del parent[name]
-            elif given is ABSENT:
+                continue
+            if given is ABSENT:
                 absent.append(column)
+            else:
+                parent[name] = given
     return absent
 
 
@@ -310,8 +315,8 @@ def read_address(value: object) -> str | None:
     """The bare address of `a@x.com` or `Name <a@x.com>`, lower case; None of what is no text."""
     if type(value) is not str:
         return None
-    address = _parse_address(value) if "<" in value else value
-    return address.strip().lower()[:LONGEST_INDEXED] or None
+    address = (_parse_address(value) if "<" in value else value).strip().lower()
+    return (address if len(address) <= LONGEST_INDEXED else address[:LONGEST_INDEXED]) or None
 
 
 @lru_cache(CACHED)
@@ -324,6 +329,8 @@ def read_tags(value: object) -> tuple[str, ...]:
     if type(value) is str:
         return (value,) if value else ()
     if type(value) is list:
+        if len(value) == 1 and type(value[0]) is str and value[0]:  # nearly all
+            return (value[0],)
         if TEXT.issuperset(map(type, value)) and "" not in value:
             return tuple(value)
         return tuple([text for text in map(read_text, value) if text is not None])

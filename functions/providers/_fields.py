@@ -18,9 +18,11 @@ LONGEST_INDEXED = 600  # characters of a column that a B-tree indexes, in any sc
 TEXT_OR_ABSENT = frozenset({str, type(None)})
 # What JSON can say and Postgres can't hold: NUL, and halves of surrogate pairs.
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-# Escaped: whole pairs of surrogates too, and a backslash that may escape something once more.
-_ESCAPED_UNSTORABLE = re.compile(rb"\\u(?:0000|005[cC]|[dD][89a-fA-F])")
+# Escaped: whole pairs of surrogates too, and a backslash that may escape something once more. What follows the first
+# backslash is looked ahead at: a search for a single byte is many times as fast as one for two.
+_ESCAPED_UNSTORABLE = re.compile(rb"\\(?=u(?:0000|005[cC]|[dD][89a-fA-F]))")
 _fromtimestamp = datetime.fromtimestamp
+_unused = blake2b(digest_size=16)
 
 
 def take_texts(fields: Json, names: Sequence[str], detail: Json) -> list[str | None]:
@@ -73,7 +75,14 @@ def format_epoch(instant: datetime) -> str:
 
 def hash_canonical(item: object) -> str:
     """An id for an event that has none: the same for the same content in whatever order and spacing."""
-    return f"hash:{blake2b(encode_json(item, order='sorted'), digest_size=16).hexdigest()}"
+    return hash_text(encode_json(item, order="sorted"))
+
+
+def hash_text(text: bytes) -> str:
+    """An id made from a text that is canonical."""
+    digest = _unused.copy()  # quicker than one made anew
+    digest.update(text)
+    return f"hash:{digest.hexdigest()}"
 
 
 def may_be_unstorable(body: bytes) -> bool:

@@ -7,7 +7,6 @@ text should be) is refused as a whole, and a single odd event comes out as an it
 
 from collections.abc import Callable
 from functools import lru_cache
-from hashlib import blake2b
 from typing import Any, NamedTuple, cast
 
 import msgspec
@@ -15,7 +14,7 @@ from msgspec import to_builtins
 
 from common.events import Client, Event, Json, Mailing, Receiver, Sender
 from common.json_text import encode_json
-from providers._fields import LONGEST_INDEXED, read_text
+from providers._fields import LONGEST_INDEXED, hash_text, read_text
 from providers.unisender_go import ENVELOPE, find_kind, read_time
 
 STATUS = "transactional_email_status"
@@ -111,7 +110,7 @@ def _read_item(item: Any, around: _Around, position: int) -> Event | None:
         occurred_at = read_time(data.event_time)
     except ValueError:
         return None
-    digest = blake2b(b'{"event_data":' + _encode(data) + around.hashed, digest_size=16)
+    event_id = hash_text(b'{"event_data":' + _encode(data) + around.hashed)
     meta = encode_json(metadata) if metadata else None
     info = data.delivery_info
     code, response, ip_address, user_agent = NO_INFO if info is None else _take_info(info)
@@ -123,7 +122,7 @@ def _read_item(item: Any, around: _Around, position: int) -> Event | None:
         Event,
         (
             occurred_at,
-            f"hash:{digest.hexdigest()}",
+            event_id,
             find_kind(status, code, response),
             around.mailing,
             _make_receiver(domain),

@@ -227,15 +227,17 @@ def _read_topics(preferences: Any) -> dict[str, str]:
 
 
 def _find_kind(word: str, event_type: str, part: Json, reason: Any, status: Any) -> Kind:
-    words = [part.get(name) for name in WORDS.get(word, ())]
-    texts = [text if type(text) is str else "" for text in (*words, reason, status)]
-    return make_ses_kind(word, event_type, tuple(texts))
+    words = (*[part.get(name) for name in WORDS.get(word, ())], reason, status)
+    try:
+        return make_ses_kind(word, event_type, words)
+    except TypeError:  # of a list or an object: it can't be looked up
+        return make_ses_kind(word, event_type, tuple([text if type(text) is str else None for text in words]))
 
 
 @lru_cache(CACHED)
-def make_ses_kind(word: str, event_type: str, texts: tuple[str, ...]) -> Kind:
+def make_ses_kind(word: str, event_type: str, texts: tuple[Any, ...]) -> Kind:
     """The kind of a type and of what tells its sorts apart: the texts of `WORDS`, the reason, the enhanced status."""
-    *words, reason, status = texts
+    *words, reason, status = [text if type(text) is str else "" for text in texts]
     attributes: Json = {"event_type": event_type}
     if word == "Bounce":
         attributes = classify_bounce(words[0], words[1])

@@ -144,17 +144,18 @@ def _read(item: Json) -> Columns:
             word,
             error.lower() if type(error) is str else "",
             reason if type(reason) is str else "",
-            hard=get("hard_bounce") is True,
+            get("hard_bounce") is True,
         ),
         email,
-        message_id=message_id,
-        transmission_id=get("mj_campaign_id") or None,
-        metadata=_read_metadata(payload, custom_id) if payload or custom_id else None,
-        reason=reason,
-        url=url,
-        ip_address=ip,
-        user_agent=agent,
-        campaign=get("customcampaign"),
+        message_id,
+        get("mj_campaign_id") or None,
+        _read_metadata(payload, custom_id) if payload or custom_id else None,
+        None,  # tags
+        reason,
+        url,
+        ip,
+        agent,
+        get("customcampaign"),
     )
 
 
@@ -180,7 +181,7 @@ def _decode_object(text: str) -> Json:
 
 
 @lru_cache(CACHED)
-def find_kind(word: str, error: str, reason: str, *, hard: bool) -> Kind:
+def find_kind(word: str, error: str, reason: str, hard: bool) -> Kind:  # noqa: FBT001 - a key's part
     """The kind of a type, its error (in lower case), the receiving server's words, and whether it says it is hard."""
     event_type = TYPES.get(word, UNKNOWN)
     bounce_kind = reject_reason = None

@@ -134,17 +134,18 @@ def _read(item: Json) -> Columns:
         find_kind(
             provider_type,
             code if type(code) is int else None,
-            reason if type(reason) is str else read_text(reason),
+            reason if reason is None or type(reason) is str else read_text(reason),
             why if type(why) is str else None,
         ),
-        recipient=get("email"),
-        message_id=get("message_id"),
-        metadata=get("custom_variables"),
-        tags=get("category"),
-        reason=reason,
-        url=get("url"),
-        ip_address=get("ip"),
-        user_agent=get("user_agent"),
+        get("email"),
+        get("message_id"),
+        None,  # a transmission's
+        get("custom_variables"),
+        get("category"),
+        reason,
+        get("url"),
+        get("ip"),
+        get("user_agent"),
     )
 
 

@@ -39,7 +39,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery, WebhookRequest
-from providers._events import CACHED, TEXT, Columns, make_columns, parse_json, pick, read_events, restore_item
+from providers._events import CACHED, Columns, make_columns, parse_json, pick, read_events, restore_item
 from providers._fields import hash_canonical, read_epoch, read_text
 from providers._forms import is_form
 from providers._smtp import read_smtp
@@ -115,10 +115,10 @@ TAKEN = {
     "user_agent": ("useragent",),
     "ip_address": ("ip",),  # of who opened or clicked
     "sending_ip": ("ip",),  # of SendGrid's, on every other event
-    "ip_pool": ("pool", "name"),
     "campaign": ("marketing_campaign_name",),
     "transmission_id": ("singlesend_id",),
     "template": ("template_id",),
+    "ip_pool": ("pool", "name"),
 }
 
 
@@ -150,13 +150,11 @@ def _find_items(body: bytes, content_type: str) -> list[Any]:
     items = parse_json(body)
     if type(items) is not list:
         raise ValueError("the body is not an array of events")
-    return [_part(item) if type(item) is dict else item for item in items]
+    return [item if type(item) is not dict or FIELDS.issuperset(item) else _part(item) for item in items]
 
 
 def _part(item: Json) -> Json:
     """The item with the sender's arguments put together."""
-    if FIELDS.issuperset(item):
-        return item
     foreign = [name for name in item if name not in FIELDS and not name.startswith("sg_")]
     if not foreign:
         return item
@@ -175,26 +173,32 @@ def _read(item: Json) -> Columns:
     if event_type == DEFERRED:
         reason = reason or response
     diagnostic = reason or response
-    words: tuple[Any, ...] = (get("type", ""), get("bounce_classification", ""), get("status", ""), diagnostic or "")
-    if not TEXT.issuperset(map(type, words)):
-        words = tuple([word if type(word) is str else "" for word in words])
-    kind = find_kind(provider_type, words, get("sg_machine_open") is True)
-    message_id = read_text(get("sg_message_id"))
+    words = (get("type"), get("bounce_classification"), get("status"), diagnostic)
+    try:
+        kind = find_kind(provider_type, words, get("sg_machine_open") is True)
+    except TypeError:  # of a list or an object: it can't be looked up
+        texts = tuple([word if type(word) is str else None for word in words])
+        kind = find_kind(provider_type, texts, get("sg_machine_open") is True)
+    message_id, event_id = get("sg_message_id"), get("sg_event_id")
+    if type(message_id) is not str:
+        message_id = read_text(message_id)
+    if type(event_id) is not str or not event_id:
+        event_id = read_text(event_id) or hash_canonical(item)
     engaged = event_type in ENGAGED
     return make_columns(
         read_epoch(get("timestamp")),
-        read_text(get("sg_event_id")) or hash_canonical(item),
+        event_id,
         kind,
-        recipient=get("email"),
+        get("email"),
         # What the send call returned; what follows differs between the events of a message.
-        message_id=None if message_id is None else message_id.partition(".")[0],
-        transmission_id=get("singlesend_id") or get("marketing_campaign_id"),
-        metadata=get(ARGUMENTS),
-        tags=get("category"),
-        reason=reason,
-        url=get("url"),
-        ip_address=ip if engaged else None,
-        user_agent=get("useragent"),
+        None if message_id is None else message_id.partition(".")[0],
+        get("singlesend_id") or get("marketing_campaign_id"),
+        get(ARGUMENTS),
+        get("category"),
+        reason,
+        get("url"),
+        ip if engaged else None,
+        get("useragent"),
         campaign=get("marketing_campaign_name") or get("singlesend_name"),
         template=get("template_id"),
         ip_pool=pick(item, "pool", "name") if "pool" in item else None,
@@ -203,9 +207,9 @@ def _read(item: Json) -> Columns:
 
 
 @lru_cache(CACHED)
-def find_kind(provider_type: str, words: tuple[str, ...], machine_open: bool) -> Kind:  # noqa: FBT001 - a key's part
+def find_kind(provider_type: str, words: tuple[Any, ...], machine_open: bool) -> Kind:  # noqa: FBT001 - a key's part
     """The kind of a type and of the words in `type`, `bounce_classification`, `status` and the diagnostic text."""
-    bounce_type, classification, status, diagnostic = words
+    bounce_type, classification, status, diagnostic = [word if type(word) is str else "" for word in words]
     event_type = TYPES.get(provider_type, UNKNOWN)
     smtp_code, enhanced_status = read_smtp(diagnostic)
     enhanced_status = read_smtp(status)[1] or enhanced_status

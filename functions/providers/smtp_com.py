@@ -58,6 +58,7 @@ TYPES = {
     **dict.fromkeys(("complained", "complaint", "abuse", "spam_complaint"), COMPLAINED),
     **dict.fromkeys(("unsubscribed", "unsubscribe"), UNSUBSCRIBED),
 }
+ENGAGED = frozenset({OPENED, CLICKED})
 # A word in the class of the reply → kind of bounce. The words are not documented: others leave it to the codes.
 CLASSES = {"hard": HARD, "soft": SOFT, "transient": SOFT, "block": BLOCK, "spam": BLOCK, "policy": BLOCK}
 # A word in the class or the text of a message that was not sent → the list that the address is on.
@@ -109,13 +110,11 @@ def _find_items(body: bytes) -> list[Any]:
     items = parse_json(body)
     if type(items) is not list:
         raise ValueError("the body is not an array of events")
-    return [_part(item) if type(item) is dict else item for item in items]
+    return [item if type(item) is not dict or FIELDS.issuperset(item) else _part(item) for item in items]
 
 
 def _part(item: Json) -> Json:
     """The item with the sender's arguments put together."""
-    if FIELDS.issuperset(item):
-        return item
     foreign = [name for name in item if name not in FIELDS]
     item = item.copy()
     item[ARGUMENTS] = {name: item.pop(name) for name in foreign}
@@ -132,19 +131,26 @@ def _read(item: Json) -> Columns:
     if time is None:
         raise ValueError("the event has neither time_finished nor time_started")
     reason = get("resp_msg")
-    words = (read_text(get("resp_code")), read_text(get("resp_class")), read_text(reason))
-    kind = find_kind(provider_type, *words)
+    code, reply_class, event_id = get("resp_code"), get("resp_class"), get("id")
+    if code is None and reply_class is None and reason is None:
+        kind = find_kind(provider_type, None, None, None)
+    else:
+        kind = find_kind(provider_type, read_text(code), read_text(reply_class), read_text(reason))
+    if type(event_id) is not str or not event_id:
+        event_id = read_text(event_id) or hash_canonical(item)
     return make_columns(
         read_epoch(time),
-        read_text(get("id")) or hash_canonical(item),
+        event_id,
         kind,
-        recipient=get("rcpt_to"),
-        message_id=get("tracking_id"),
-        metadata=get(ARGUMENTS),
-        reason=reason,
-        url=get("url"),
-        ip_address=get("ip") if kind.event_type in (OPENED, CLICKED) else None,
-        user_agent=get("user_agent"),
+        get("rcpt_to"),
+        get("tracking_id"),
+        None,  # a transmission's
+        get(ARGUMENTS),
+        None,  # tags
+        reason,
+        get("url"),
+        get("ip") if kind.event_type in ENGAGED else None,
+        get("user_agent"),
         subject=get("subject"),
         address=get("mail_from"),
         subaccount=get("channel"),
