@@ -58,7 +58,7 @@ test-console: $(STAMP) $(NODE_CONSOLE) ## drive the console in Chromium: every v
 vendor: $(STAMP) $(NODE_CONSOLE) ## copy the console's libraries from the npm packages that tests/console/node/package.json pins
 	@$(PY) -m tests.console.vendor
 
-test-clients: $(STAMP) $(NODE_CLIENTS) ## run SparkPost's own clients against the local stack
+test-clients: $(STAMP) $(NODE_CLIENTS) ## run clients' own libraries (SparkPost's, Moesif's, Segment's, Prometheus's) against the local stack
 	@$(PY) -m pytest tests/clients $(ARGS)
 
 test-openapi: $(STAMP) ## hold the local stack against its OpenAPI document with schemathesis

@@ -9,6 +9,7 @@ from providers import list_mappings, list_providers
 from query_events.pages import INITIAL
 from query_events.routing import Input
 from query_events.values import TIME, Form, Reading, one_of, read_number, refuse, suggest
+from sources import SOURCES
 
 BEGINNING: Final = datetime(1900, 1, 1, tzinfo=UTC)  # before any event, and what TIME takes
 END: Final = datetime(9999, 1, 1, tzinfo=UTC)
@@ -35,6 +36,11 @@ def _read_cursor(_name: str, text: str, _reading: Reading) -> str | None:
 FROM = OwnParameter("from", TIME, "the first instant, inclusive")
 TO = OwnParameter("to", TIME, "the last instant, exclusive")
 PROVIDERS = OwnParameter("providers", one_of([*list_providers(), *list_mappings()]), "providers, separated by commas")
+SENDERS = OwnParameter(
+    "providers",
+    one_of([*list_providers(), *list_mappings(), *SOURCES]),
+    "providers, or who sends behaviour, separated by commas",
+)
 CURSOR = OwnParameter("cursor", Form(_read_cursor, {"type": "string"}), "`initial`, or what a page's link holds")
 
 

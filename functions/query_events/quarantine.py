@@ -18,7 +18,7 @@ from query_events.own_parameters import (
     CURSOR,
     END,
     FROM,
-    PROVIDERS,
+    SENDERS,
     TO,
     build_page_size,
     list_inputs,
@@ -33,7 +33,7 @@ USUAL_PAGE: Final = 100
 PARAMETERS: Final = (
     FROM._replace(meaning="received then or later"),
     TO._replace(meaning="received before"),
-    PROVIDERS,
+    SENDERS,
     build_page_size(USUAL_PAGE, 500),
     CURSOR,
 )

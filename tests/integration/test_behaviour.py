@@ -9,11 +9,13 @@ from psycopg2.extensions import connection as Connection
 from common.activities import Activity, Identity, Operation
 from common.details import unpack_detail
 from maintain_partitions.partitions import maintain_partitions
+from query_events import batches, quarantine
 from s3_loader.batches import Batch, Limits
 from s3_loader.behaviour import BehaviourLoader, read_content
 from s3_loader.loading import Load, Outcome
 from sources import find_source
 from tests.integration.conftest import NOW, Connect
+from tests.integration.requests import make_request
 from tests.integration.test_loading import count, select
 from tests.unit.sources.samples import ACTION, CALL, TRACK, restore
 
@@ -199,3 +201,14 @@ def test_loaders_at_once(connect: Connect, replay: bool) -> None:
     assert select(query, "SELECT DISTINCT jsonb_object_keys(traits -> 'metadata') FROM profiles ORDER BY 1") == [
         ("t0",), ("t1",), ("t2",), ("t3",)
     ]  # fmt: skip
+
+
+def test_batches_and_quarantine_tell_of_behaviour(connect: Connect) -> None:
+    """The look-ups of batches and of what was set aside know who sends behaviour."""
+    load(connect("mailwake_loader"), make_batch("moesif", "events", [make_call(1), 7]))
+    query = connect("mailwake_query")
+    query.autocommit = True
+    for (route,) in (batches.ROUTES, quarantine.ROUTES):
+        (found,) = make_request(query, route, {"providers": "moesif"})["results"]
+        assert found["object_key"] == "raw/moesif/2026/11/21/12/one"
+        assert make_request(query, route, {"providers": "segment"})["results"] == []
