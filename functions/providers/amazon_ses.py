@@ -36,7 +36,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery
-from providers._events import CACHED, Columns, make_columns, pick, read_address, read_events, restore_item
+from providers._events import CACHED, Columns, pick, read_address, read_events, restore_item
 from providers._fields import hash_canonical, read_epoch, read_text
 from providers._mail_headers import read_mail_headers, unwrap
 from providers._ses_bounces import classify_bounce, classify_delay
@@ -129,19 +129,19 @@ def _read(item: Json) -> list[Columns] | Columns | None:
         event_type = _read_preferences(part)
     time = part.get("timestamp")
     occurred_at = read_epoch(time or mail.get("timestamp") or item.get("Timestamp"))
-    shared = _read_mail(mail, part)
+    before, after = _read_mail(mail, part)
     entries = _list_recipients(word, part, mail)
     if len(entries) == 1:
         recipient, reason = read_address(entries[0].get("emailAddress")), _find_reason(part, entries[0])
         kind = _find_kind(word, event_type, part, reason, entries[0].get("status"))
         event_id = _make_id(item, word, time, mail, recipient)
-        return make_columns(occurred_at, event_id, kind, recipient, reason=reason, **shared)
+        return Columns._make((occurred_at, event_id, kind, recipient, *before, reason, *after))
     found = {}
     for entry in entries:
         recipient, reason = read_address(entry.get("emailAddress")), _find_reason(part, entry)
         kind = _find_kind(word, event_type, part, reason, entry.get("status"))
         event_id = _make_id(item, word, time, mail, recipient, several=True)
-        found[recipient] = make_columns(occurred_at, event_id, kind, recipient, reason=reason, **shared)
+        found[recipient] = Columns._make((occurred_at, event_id, kind, recipient, *before, reason, *after))
     return list(found.values())
 
 
@@ -176,29 +176,32 @@ def _list_recipients(word: str, part: Json, mail: Json) -> list[Json]:
     return [entry if type(entry) is dict else {"emailAddress": entry} for entry in entries] or [{}]
 
 
-def _read_mail(mail: Json, part: Json) -> Json:
-    """The columns that all of the item's events share, by their names."""
+def _read_mail(mail: Json, part: Json) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """The columns that all of the item's events share: from the message's id to the reason, and from there on."""
     tags, metadata = read_mail_headers(mail.get("headers"))
     given = _object(mail.get("tags"))
     headers = _object(mail.get("commonHeaders"))
-    own = unwrap({name: value for name, value in given.items() if name[:4] != "ses:"}) if given else {}
+    own = {name: value for name, value in given.items() if name[:4] != "ses:"}
     sender = headers.get("from")
     get = part.get
-    return {
-        "message_id": mail.get("messageId"),
-        "subject": headers.get("subject"),
-        "address": read_address(sender[0] if type(sender) is list and sender else mail.get("source")),
-        "subaccount": mail.get("sendingAccountId"),
-        "metadata": own | metadata if metadata else own,
-        "tags": tags or None,
-        "campaign": _first(given.get("campaign")),
-        "sending_ip": _first(given.get("ses:outgoing-ip")),
-        "mailbox_provider": _first(given.get("ses:recipient-isp")),
-        "url": get("link"),
-        "ip_address": get("ipAddress") or get("remoteMtaIp"),
-        "user_agent": get("userAgent"),
-        "template": get("templateName"),
-    }
+    before = (mail.get("messageId"), None, unwrap(own) | metadata, tags or None)
+    return before, (
+        get("link"),
+        get("ipAddress") or get("remoteMtaIp"),
+        get("userAgent"),
+        _first(given.get("campaign")),
+        get("templateName"),
+        headers.get("subject"),
+        None,  # of an A/B test
+        None,
+        read_address(sender[0] if type(sender) is list and sender else mail.get("source")),
+        mail.get("sendingAccountId"),
+        None,  # a pool's name
+        _first(given.get("ses:outgoing-ip")),
+        None,  # where it was routed to
+        _first(given.get("ses:recipient-isp")),
+        None,  # its region
+    )
 
 
 def _first(value: Any) -> Any:

@@ -132,10 +132,12 @@ def _read(item: Json) -> Columns:
         raise ValueError("the event has neither time_finished nor time_started")
     reason = get("resp_msg")
     code, reply_class, event_id = get("resp_code"), get("resp_class"), get("id")
-    if code is None and reply_class is None and reason is None:
-        kind = find_kind(provider_type, None, None, None)
-    else:
-        kind = find_kind(provider_type, read_text(code), read_text(reply_class), read_text(reason))
+    kind = find_kind(
+        provider_type,
+        code if type(code) is int else read_text(code),
+        reply_class if reply_class is None or type(reply_class) is str else read_text(reply_class),
+        reason if reason is None or type(reason) is str else read_text(reason),
+    )
     if type(event_id) is not str or not event_id:
         event_id = read_text(event_id) or hash_canonical(item)
     return make_columns(
@@ -158,14 +160,15 @@ def _read(item: Json) -> Columns:
 
 
 @lru_cache(CACHED)
-def find_kind(provider_type: str, code: str | None, reply_class: str | None, text: str | None) -> Kind:
+def find_kind(provider_type: str, code: int | str | None, reply_class: str | None, text: str | None) -> Kind:
     """The kind of a type and of the receiving server's reply: `resp_code`, `resp_class`, `resp_msg`."""
     word = provider_type.lower().replace(" ", "_").replace("-", "_")
     event_type = TYPES.get(word, UNKNOWN)
     smtp_code, enhanced_status = read_smtp(text)
     if code is not None:
-        smtp_code = read_smtp(code)[0] or smtp_code
-        enhanced_status = enhanced_status or read_smtp(code)[1]
+        code_alone, status_alone = read_smtp(str(code))
+        smtp_code = code_alone or smtp_code
+        enhanced_status = enhanced_status or status_alone
     if event_type == FAILED and (smtp_code or 0) >= 400:
         event_type = BOUNCED
     bounce_kind = reject_reason = None
