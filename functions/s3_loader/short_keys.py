@@ -39,8 +39,6 @@ class _Table:
         """Asks for what is not known; `rows`: what it is → its columns, the content key among them."""
         if not rows:
             return
-        if len(self.known) > REMEMBERED:
-            self.known.clear()
         cursor.execute(self._statement, {"rows": encode_json(list(rows.values())).decode()})
         ids: dict[int, int] = dict(cursor.fetchall())
         for what, columns in rows.items():
@@ -50,7 +48,8 @@ class _Table:
 class ShortKeys:
     """The keys of operations, agents and identities in one database; committed at once, also where a load fails."""
 
-    def __init__(self) -> None:
+    def __init__(self, remembered: int = REMEMBERED) -> None:
+        self.remembered = remembered
         self._operations = _Table(FIND_OPERATIONS)
         self._agents = _Table(FIND_AGENTS)
         self._identities = _Table(FIND_IDENTITIES)
@@ -71,7 +70,10 @@ class ShortKeys:
     def learn(
         self, cursor: Cursor, operations: Iterable[Operation], agents: Iterable[str], identities: Iterable[Identity]
     ) -> None:
-        """Makes these known, in autocommit."""
+        """Makes these known, in autocommit, and forgets what was known where it is too much."""
+        for known in (self.operations, self.agents, self.identities, self.series):
+            if len(known) > self.remembered:
+                known.clear()
         known_operations, known_agents, known = self.operations, self.agents, self.identities
         self._operations.learn(
             cursor,

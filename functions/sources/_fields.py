@@ -12,6 +12,7 @@ from providers._fields import UNSTORABLE
 
 LONGEST_ID = 600  # characters of a user's or a company's id
 LONGEST_NAME = 300  # characters of an action's name or a route; all of it is in the detail, too
+DEEPEST = 100  # levels of traits
 LARGEST_INT = 2**31 - 1  # of an int in Postgres
 
 # What stands for one thing among many: numbers, UUIDs, hashes, prefixed ids, addresses.
@@ -25,6 +26,21 @@ def check_object(item: object) -> Json:
     if type(item) is dict:
         return item
     raise ValueError("it is not a JSON object")
+
+
+def check_depth(value: object) -> None:
+    """Raises `ValueError` where objects and arrays are nested too deeply for what follows."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return
+    raise ValueError(f"it is nested more than {DEEPEST} levels deep")
 
 
 def read_instant(value: object) -> datetime:

@@ -29,6 +29,7 @@ from sources import Item
 from sources._fields import (
     LARGEST_INT,
     LONGEST_ID,
+    check_depth,
     check_object,
     find_route,
     is_canonical,
@@ -244,6 +245,7 @@ def _read_profile(kind: str, name: str) -> Any:
         time = item.get("modified_time")
         at = delivery.received_at if time is None else read_instant(time)
         identity = Identity(kind, value)
+        check_depth(item)
         traits = {key: trait for key, trait in item.items() if key not in (name, "modified_time", "session_token")}
         tokens = item.get("session_token")
         tokens = [tokens] if isinstance(tokens, str) else tokens if isinstance(tokens, list) else []

@@ -31,6 +31,7 @@ from common.json_text import decode_json, encode_json
 from providers import Delivery, Reply, WebhookRequest
 from sources import Item
 from sources._fields import (
+    check_depth,
     check_object,
     find_route,
     is_canonical,
@@ -93,6 +94,7 @@ def _read(message: Json, position: int, delivery: Delivery, common: object) -> I
     user, anonymous = read_id(message, "userId"), read_id(message, "anonymousId")
     if user is None and anonymous is None:
         raise ValueError("it has neither userId nor anonymousId")
+    check_depth(message.get("traits"))
     identity = Identity(ANONYMOUS, anonymous or "") if user is None else Identity(USER, user)
     if kind in TYPES:
         yield _read_activity(message, position, common, kind, at, identity)

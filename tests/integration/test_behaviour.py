@@ -212,3 +212,23 @@ def test_batches_and_quarantine_tell_of_behaviour(connect: Connect) -> None:
         (found,) = make_request(query, route, {"providers": "moesif"})["results"]
         assert found["object_key"] == "raw/moesif/2026/11/21/12/one"
         assert make_request(query, route, {"providers": "segment"})["results"] == []
+
+
+def test_loader_forgets_what_is_too_much(connect: Connect) -> None:
+    """A loader that knows too many users forgets them, and asks for those of a batch again."""
+    connection, loader = connect("mailwake_loader"), BehaviourLoader()
+    loader.keys.remembered = 3
+    for number in range(4):
+        calls = [make_call(second + 10 * number, user_id=f"user-{second}") for second in range(6)]
+        load(connection, make_batch("moesif", "events", calls, key=f"{number}"), loader=loader)
+    assert select(connection, "SELECT count(*), count(DISTINCT identity_id) FROM activities") == [(24, 6)]
+
+
+def test_items_that_are_deep_are_set_aside(connect: Connect) -> None:
+    """A deeply nested item that can't be read does not keep its batch from being loaded."""
+    deep: object = 1
+    for _ in range(900):
+        deep = [deep]
+    items = [{"request": {}, "metadata": deep}, make_call(1, metadata=deep), make_call(2)]
+    done = load(connect("mailwake_loader"), make_batch("moesif", "events", items))
+    assert (done.outcome, done.quarantined >= 1) == (Outcome.LOADED, True)

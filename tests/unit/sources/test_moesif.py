@@ -139,3 +139,16 @@ def test_no_body_breaks_anything(body: bytes, collection: str) -> None:
     found = parse("moesif", collection, body)
     assert found
     assert all(isinstance(one, Unparseable) and one.reason for one in found)
+
+
+@pytest.mark.parametrize("depth", [101, 500, 900])
+def test_traits_are_not_too_deep(depth: int) -> None:
+    """What is nested too deeply for what follows is set aside with its reason, not with its batch."""
+    deep: object = 1
+    for _ in range(depth):
+        deep = [deep]
+    items = [{"user_id": "u", "metadata": {"deep": deep}}, {"user_id": "v"}]
+    wrong, right = parse("moesif", "users", json.dumps(items).encode())
+    assert isinstance(wrong, Unparseable)
+    assert wrong.reason == "it is nested more than 100 levels deep"
+    assert isinstance(right, Profile)
