@@ -199,8 +199,8 @@ def _read(item: Json) -> Columns:
         get("url"),
         ip if engaged else None,
         get("useragent"),
-        campaign=get("marketing_campaign_name") or get("singlesend_name"),
-        template=get("template_id"),
+        get("marketing_campaign_name") or get("singlesend_name"),
+        get("template_id"),
         ip_pool=pick(item, "pool", "name") if "pool" in item else None,
         sending_ip=None if engaged else ip,
     )

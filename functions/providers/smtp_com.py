@@ -153,9 +153,13 @@ def _read(item: Json) -> Columns:
         get("url"),
         get("ip") if kind.event_type in ENGAGED else None,
         get("user_agent"),
-        subject=get("subject"),
-        address=get("mail_from"),
-        subaccount=get("channel"),
+        None,  # a campaign
+        None,  # a template
+        get("subject"),
+        None,  # an A/B test
+        None,
+        get("mail_from"),
+        get("channel"),
     )
 
 
