@@ -21,6 +21,7 @@ from local.stack import Stack
 from local.state import PROJECT
 from local.timelines import draw_recipient
 from local.tour import KEPT_MONTHS, Stop, build_target, draw_tour, plan_tour
+from local.usage_tour import await_usage, draw_usage, make_calls, send_calls
 
 SAMPLES = PROJECT / "tests" / "payloads" / "sparkpost" / "webhook-samples.json"
 RECIPIENT = "recipient@example.com"
@@ -122,6 +123,12 @@ def run_demo(*, port: int, stopped: threading.Event) -> int:
         returned = sum(message["event_count"] for message in found["messages"]) + len(found["other_events"])
         steps.say(f"the API returned {returned} events of {RECIPIENT}, in {len(found['messages'])} messages")
         print(f"\n{draw_recipient(found)}\n")
+        calls = make_calls(datetime.now(UTC))
+        status = send_calls(stack, calls)
+        steps.say(f"posted {len(calls)} API calls of a few companies: {status}")
+        usage = await_usage(stack, len(calls), LOAD_PATIENCE_S)
+        steps.say(f"the API counts {usage['total']['calls']} calls; the companies, and how many of their calls fail")
+        print(f"\n{draw_usage(usage)}\n")
         # The edge keeps a body that comes again once: what it was sent but the loader never saw are duplicates too.
         unseen = sent - counts.parsed - counts.quarantined
         figures = Figures(
@@ -132,13 +139,15 @@ def run_demo(*, port: int, stopped: threading.Event) -> int:
             returned=returned,
         )
         steps.say("stopping")
+    if usage["total"]["calls"] != len(calls):
+        print(f"{usage['total']['calls']} of {len(calls)} API calls were counted")
     missing = {stop.provider for stop in tour} - named
     if missing:
         print(f"nothing came back of {', '.join(sorted(missing))}")
     if figures != expected:
         print(f"these figures are wrong; they must be {expected}")
     print(f"demo: {figures}", flush=True)
-    return 0 if figures == expected and not missing else 1
+    return 0 if figures == expected and not missing and usage["total"]["calls"] == len(calls) else 1
 
 
 def post_samples(stack: Stack) -> None:
