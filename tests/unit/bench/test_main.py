@@ -15,7 +15,8 @@ def test_unknown_parts_are_refused(text: str) -> None:
     """A misspelt part is an error that lists the right ones, not a part left out."""
     with pytest.raises(
         argparse.ArgumentTypeError,
-        match="parts are load, size, query, filters, pages, console, metrics, export, recipients, parsing, behaviour, listener, stack",
+        match="parts are load, size, query, filters, pages, console, metrics, export, recipients, parsing, behaviour, "
+        "listener, stack",
     ):
         read_parts(text)
 
