@@ -126,6 +126,8 @@ def read_chunks(
     values = read_parameters(request.given)
     values |= {"from": datetime.fromisoformat(request.begin), "to": datetime.fromisoformat(request.end)}
     yield lines.heading
+    count = 0
     for page in stream_events(connection, values):
         yield lines.encode(show_page(page, masked=request.masked))
-        report(page.total, page.keys[-1][0])
+        count += len(page.events)
+        report(count, page.keys[-1][0])

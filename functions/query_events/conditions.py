@@ -46,6 +46,9 @@ class Operator(Comparator):
     LIKE = " LIKE "
     OVERLAPS = " && "
     CONTAINS = " @> "
+    # In the order of bytes, which an index of patterns has whatever the database's collation.
+    FROM = " ~>=~ "
+    BEFORE = " ~<~ "
 
 
 class Filter(NamedTuple):
@@ -54,6 +57,7 @@ class Filter(NamedTuple):
     table: Table
     holds: Condition  # for one of the values
     begins: Condition | None = None  # where the value's text begins like one of the patterns
+    ordered: bool = False  # what `begins` binds are the parts of `Beginnings`, for an index
 
 
 def bind(name: str) -> Term:
@@ -79,6 +83,18 @@ def is_like_any(term: Term) -> Condition:
 def filter_text(table: Table, column: str) -> Filter:
     """A text that is one of the values."""
     return Filter(table, is_any(table.field(column)), is_like_any(table.field(column)))
+
+
+def filter_recipients() -> Filter:
+    """An address, which is kept in lower case."""
+    address = events.recipient
+
+    def begins(name: str) -> Criterion:
+        within = compare(address, Operator.FROM, bind(f"{name}_first"))
+        within &= compare(address, Operator.BEFORE, bind(f"{name}_last"))
+        return within & compare(address, Operator.LIKE, any_of(bind(f"{name}_patterns")))
+
+    return Filter(events, is_any(address), begins, ordered=True)
 
 
 def filter_folded(table: Table, term: Term) -> Filter:

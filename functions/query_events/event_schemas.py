@@ -36,7 +36,11 @@ def build_page_schema(event: Json, links: Json) -> Json:
     """A page of the search."""
     properties = {
         "results": {"type": "array", "items": event},
-        "total_count": {"type": "integer", "minimum": 0, "description": "How many match in all"},
+        "total_count": {
+            "type": ["integer", "null"],
+            "minimum": 0,
+            "description": "How many match; null: not counted",
+        },
         "links": links,
     }
     return {"type": "object", "required": [*properties], "properties": properties, "additionalProperties": False}

@@ -64,7 +64,7 @@ def find_end(page: Page, shown: int) -> Cursor | None:
     return Cursor(*page.keys[shown - 1], page.total)
 
 
-def join_page(results: list[bytes], total: int, links: object) -> bytes:
+def join_page(results: list[bytes], total: int | None, links: object) -> bytes:
     """The JSON of a page."""
     rest = encode_json({"total_count": total, "links": links})
     return b'{"results":[' + b",".join(results) + b"]," + rest[1:]

@@ -12,7 +12,7 @@ from common.errors import ApiError
 from common.settings import read_text
 from query_events.conditions import Condition, coalesce
 from query_events.parameters import METADATA, NEGATION, PARAMETERS, PREFIX, Dialect, Parameter
-from query_events.values import DELIMITER, Entry, Reading, read_beginnings, refuse, suggest
+from query_events.values import DELIMITER, Entry, Reading, read_beginnings, read_ordered_beginnings, refuse, suggest
 
 MISSING: Final = "1401"  # SparkPost's code for a missing parameter
 REFUSE: Final = "refuse"
@@ -52,8 +52,9 @@ class Asked(NamedTuple):
         if not self.prefix:
             value = self.row.form.read(name, text, reading)
         else:
-            value = read_beginnings(name, text, reading)
-            value = Entry(value) if self.key else value
+            ordered = self.row.filter is not None and self.row.filter.ordered
+            value = (read_ordered_beginnings if ordered else read_beginnings)(name, text, reading)
+            value = Entry(value) if self.key and isinstance(value, list) else value
         return value._replace(key=self.key) if isinstance(value, Entry) else value
 
 

@@ -37,7 +37,8 @@ def answer_search(request: Request) -> bytes:
     else:
         page = search_events(request.connect(), values, cursor)
     results = encode_results(page, represent_v1, request.caller)
-    links = build_links({**given, **fix_range(values)}, number, -(-page.total // size), find_end(page, len(results)))
+    pages = -(-cast("int", page.total) // size)
+    links = build_links({**given, **fix_range(values)}, number, pages, find_end(page, len(results)))
     return join_page(results, page.total, links)
 
 

@@ -18,18 +18,22 @@ INITIAL = "initial"  # SparkPost's word for the first page
 _FORMAT = struct.Struct(">qqI")  # microseconds since 1970, event key, total
 
 
+UNCOUNTED = 2**32 - 1
+
+
 class Cursor(NamedTuple):
     """The last event of a page, and how many events match in all."""
 
     occurred_at: datetime
     event_key: int
-    total: int
+    total: int | None  # None: not counted
 
 
 def encode_cursor(cursor: Cursor) -> str:
     """Base64 of the URL-safe alphabet without padding: clients decode or encode a cursor once too often."""
     microseconds = (cursor.occurred_at - EPOCH) // timedelta(microseconds=1)
-    packed = _FORMAT.pack(microseconds, cursor.event_key, min(cursor.total, 2**32 - 1))
+    total = UNCOUNTED if cursor.total is None else min(cursor.total, UNCOUNTED - 1)
+    packed = _FORMAT.pack(microseconds, cursor.event_key, total)
     return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
@@ -40,7 +44,8 @@ def decode_cursor(text: str) -> Cursor | None:
     try:
         packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         microseconds, event_key, total = _FORMAT.unpack(packed)
-        return Cursor(EPOCH + timedelta(microseconds=microseconds), event_key, total)
+        place = EPOCH + timedelta(microseconds=microseconds), event_key
+        return Cursor(*place, None if total == UNCOUNTED else total)
     except (binascii.Error, ValueError, struct.error, OverflowError):
         problem = "cursor must be `initial` or come from a page's links"
         raise ApiError(400, "Invalid parameters", problem, "1200") from None

@@ -19,6 +19,7 @@ from query_events.conditions import (
     filter_folded,
     filter_metadata,
     filter_plain,
+    filter_recipients,
     filter_subaccounts,
     filter_tags,
     filter_text,
@@ -91,11 +92,19 @@ TABLE: Final = (
     Parameter("per_page", forms.SIZE, None, "results of one page, 1 to 10,000"),
     Parameter("page", forms.PAGE, None, "which page, from 1 on", dialects=_V1),
     Parameter("cursor", forms.PLAIN, None, "`initial`, or what a page's link holds"),
+    Parameter(
+        "total",
+        forms.TOTAL,
+        None,
+        "`none` does not count all that match: `total_count` is null, and a frequent value is answered sooner",
+        dialects=frozenset({Dialect.EVENTS}),
+        ours=True,
+    ),
     Parameter("delimiter", forms.PLAIN, None, "what separates the values of every list"),
     # SparkPost's filters.
     Parameter("events", forms.TEXTS, filter_types(), "types of event, in SparkPost's words or the provider's"),
     Parameter("event_ids", forms.EVENT_IDS, filter_event_ids(), "ids of events"),
-    Parameter("recipients", forms.ADDRESSES, filter_text(events, "recipient"), "addresses, in any case"),
+    Parameter("recipients", forms.ADDRESSES, filter_recipients(), "addresses, in any case"),
     Parameter(
         "from_addresses",
         forms.FOLDED,

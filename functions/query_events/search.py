@@ -26,6 +26,7 @@ from query_events.shared_keys import Keys, Shape, Use, build_criterion, find_key
 
 DEFAULT_AGE = timedelta(hours=24)
 DEFAULT_LAG = timedelta(minutes=1)  # what came in the last minute is left out unless asked for
+REACH: Final = 20_000  # events that are walked through where nobody counts how many match
 ENOUGH: Final = 2_000  # events that are gathered before it is asked where they lie
 RANGE: Final = frozenset({"from", "to"})
 STREAM_CHUNK: Final = 2_000  # events that are in memory at once
@@ -37,11 +38,11 @@ _reader = EventReader()
 
 
 class Page(NamedTuple):
-    """Events, newest first, and the cursor behind each; `total` is how many match in all."""
+    """Events, newest first, and the cursor behind each; `total` is how many match in all, None if not counted."""
 
     events: list[Event]
     keys: list[tuple[datetime, int]]
-    total: int
+    total: int | None
     more: bool
 
 
@@ -55,7 +56,8 @@ def complete_range(values: dict[str, object], instant: datetime) -> None:
 def search_events(connection: Connection, values: Mapping[str, object], cursor: Cursor | None, offset: int = 0) -> Page:
     """One page of what matches; `values` are those of `read_parameters`, with the range.
 
-    A page begins behind the cursor, or after `offset` events. A cursor knows the total; else it is counted.
+    A page begins behind the cursor, or after `offset` events. A cursor knows the total; else it is counted, unless
+    `values` say that nobody wants it.
     """
     shapes, bound = _bind(values)
     size = cast("int", values.get("per_page", DEFAULT_PAGE))
@@ -67,7 +69,7 @@ def search_events(connection: Connection, values: Mapping[str, object], cursor: 
         if matches_nothing(keys):
             return Page([], [], cursor.total if cursor else 0, more=False)
         bound |= {each.name: each.bound for each in keys}
-        rows, total = _Search(database, shapes, keys, bound, cursor).find()
+        rows, total = _Search(database, shapes, keys, bound, cursor, values.get("total") != "none").find()
         more = len(rows) > size
         del rows[size:]
         found = _reader.read(database, rows)
@@ -86,10 +88,8 @@ def stream_events(connection: Connection, values: Mapping[str, object]) -> Itera
             return
         bound |= {each.name: each.bound for each in keys}
         stream.execute(build_stream_query(shapes, tuple((each.name, each.page_use) for each in keys)), bound)
-        total = 0
         while rows := stream.fetchmany(STREAM_CHUNK):
-            total += len(rows)
-            yield Page(_reader.read(database, rows), [(row[0], row[1]) for row in rows], total, more=True)
+            yield Page(_reader.read(database, rows), [(row[0], row[1]) for row in rows], None, more=True)
 
 
 class _Search(NamedTuple):
@@ -100,9 +100,10 @@ class _Search(NamedTuple):
     keys: list[Keys]
     bound: dict[str, object]
     cursor: Cursor | None
+    counted: bool
 
-    def find(self) -> tuple[list[tuple[Any, ...]], int]:
-        """The rows of the page and one more if there is one, and how many match in all."""
+    def find(self) -> tuple[list[tuple[Any, ...]], int | None]:
+        """The rows of the page and one more if there is one, and how many match in all if that is wanted or known."""
         uses = tuple((each.name, each.page_use) for each in self.keys)
         if any(use is Use.INDEX for _, use in uses):
             return self._find_by_index(uses)
@@ -114,16 +115,19 @@ class _Search(NamedTuple):
             return rows, self._count()
         return rows, offset + len(rows)
 
-    def _find_by_index(self, uses: Uses) -> tuple[list[tuple[Any, ...]], int]:
+    def _find_by_index(self, uses: Uses) -> tuple[list[tuple[Any, ...]], int | None]:
         """As `find`. Few events are gathered and sorted; the newest of many are probably among the newest of all."""
         self.bound["enough"] = ENOUGH
         rows = self._run(build_gather_query, uses)
         gathered = rows[0][-1] if rows else 0
-        known = self.cursor.total if self.cursor else None if self.bound["offset"] and not rows else gathered
+        if self.cursor is None and (gathered >= ENOUGH or (self.bound["offset"] and not rows)):
+            total = self._count()
+        else:
+            total = self.cursor.total if self.cursor else gathered
         if gathered < ENOUGH:
-            return rows, self._count() if known is None else known
-        total = self.cursor.total if self.cursor else self._count()
-        self.bound["reach"] = total // 2  # where they all lie further back, little is lost beside having counted them
+            return rows, total
+        # Where they all lie further back, little is lost beside counting them.
+        self.bound["reach"] = REACH if total is None else total // 2
         rows = self._run(build_walk_query, uses)
         return rows if len(rows) == self.bound["limit"] else self._run(build_page_query, uses), total
 
@@ -131,7 +135,9 @@ class _Search(NamedTuple):
         self.database.execute(build(self.shapes, uses, self.cursor is not None), self.bound)
         return self.database.fetchall()
 
-    def _count(self) -> int:
+    def _count(self) -> int | None:
+        if not self.counted:
+            return None
         uses = tuple((each.name, each.count_use) for each in self.keys)
         self.database.execute(build_count_query(self.shapes, uses), self.bound)
         ((total,),) = self.database.fetchall()

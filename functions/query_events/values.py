@@ -20,6 +20,7 @@ LARGEST_PAGE: Final = 10_000
 LAST_PAGE: Final = 1_000_000
 LONGEST_LIST: Final = 1_000
 LONGEST_NUMBER: Final = 9  # digits
+LAST_CHARACTER: Final = "\U0010ffff"
 SHOWN: Final = 40  # characters of a value in an error
 PROVIDERS: Final = (*list_providers(), *list_mappings())
 
@@ -47,6 +48,14 @@ class Entry(NamedTuple):
 
     values: list[str]
     key: str = ""
+
+
+class Beginnings(NamedTuple):
+    """Texts that begin like one of some texts, which is between two texts in the order of bytes."""
+
+    patterns: list[str]
+    first: str
+    last: str
 
 
 class EventKeys(NamedTuple):
@@ -129,6 +138,12 @@ def read_numbers(name: str, text: str, reading: Reading) -> list[int]:
     return [int(value) for value in values]
 
 
+def read_ordered_beginnings(name: str, text: str, reading: Reading) -> Beginnings:
+    """As `read_beginnings`, for an index."""
+    texts = read_folded(name, text, reading)
+    return Beginnings(read_beginnings(name, text, reading), min(texts), max(texts) + LAST_CHARACTER)
+
+
 def read_event_keys(name: str, text: str, reading: Reading) -> EventKeys:
     """The keys of events with these ids, whoever the provider."""
     pairs = [
@@ -177,6 +192,17 @@ def one_of(words: Iterable[str]) -> Form:
         return values
 
     return Form(read, {"type": "string", "enum": known}, is_list=True)
+
+
+def read_total(name: str, text: str, _reading: Reading) -> str:
+    """Whether to count all that match."""
+    if text not in TOTALS:
+        raise refuse(name, f"can't be {text[:SHOWN]}: it is {' or '.join(TOTALS)}")
+    return text
+
+
+TOTALS: Final = ("exact", "none")
+TOTAL = Form(read_total, {"type": "string", "enum": list(TOTALS)})
 
 
 def keywords(separator: str) -> Form:

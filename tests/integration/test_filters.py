@@ -391,10 +391,32 @@ def test_parameters_of_the_search_itself(query: Connection) -> None:
     assert find(query, local) == {"1", "2", "3", "4", "5", "6", "7"}
 
 
+@pytest.mark.parametrize("given", [{}, {"campaigns": "friday"}, {"not.campaigns": "friday"}], ids=str)
+@pytest.mark.parametrize("enough", [1, 2_000])
+def test_total_need_not_be_counted(
+    query: Connection, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], enough: int
+) -> None:
+    """With `total=none` the pages are the same, and `total_count` is null where more is to come, unless it is known."""
+    monkeypatch.setattr(search, "ENOUGH", enough)
+    pages = []
+    for total in ("exact", "none"):
+        answer = ask(query, {**given, "per_page": "2", "total": total})
+        found = [answer]
+        while "next" in found[-1]["links"]:
+            found.append(ask(query, dict(parse_qsl(urlsplit(found[-1]["links"]["next"]).query))))
+        pages.append([[result["event_id"] for result in page["results"]] for page in found])
+        known = {page["total_count"] for page in found}
+        assert known <= ({sum(map(len, pages[0]))} if total == "exact" else {None, sum(map(len, pages[0]))})
+        if total == "none" and not given:
+            assert known == {None}
+    assert pages[0] == pages[1]
+    assert len(pages[0]) > 1
+
+
 def test_every_parameter_is_in_these_tables() -> None:
     """Each row of the declared table, with each form that its filter has, is tried here."""
     tried = {split_form(name) for name, _, _ in FILTERS} | {split_form(name) for given, _ in TOGETHER for name in given}
-    tried |= {("", name) for name in ("per_page", "cursor", "page", "timezone")}
+    tried |= {("", name) for name in ("per_page", "cursor", "page", "timezone", "total")}
     for row in TABLE:
         assert ("", row.name) in tried
         if PREFIX in row.forms:

@@ -39,10 +39,16 @@ function gather(events, group) {
   return [...groups.values()];
 }
 
+function sayHowMany(pages) {
+  const shown = pages.reduce((sum, page) => sum + page.results.length, 0);
+  if (!shown) return "Nothing found";
+  return pages.at(-1).links.next ? `The newest ${plural(shown, "event")}; there are more` : `${plural(shown, "event")}, the newest first`;
+}
+
 function Found({ title, by, text, days, group }) {
   const id = by.replace(".", "-");
   const [from] = useState(() => new Date(Date.now() - days * 86_400_000).toISOString());
-  const parameters = { [by]: text, delimiter: "\u001f", from, to: new Date().toISOString(), per_page: PAGE };
+  const parameters = { [by]: text, delimiter: "\u001f", from, to: new Date().toISOString(), per_page: PAGE, total: "none" };
   const first = useLoaded((signal) => ask(paths.search, parameters, signal), `${by} ${text} ${from}`);
   const [more, setMore] = useState({ pages: [] });
   const pages = first.found ? [first.found, ...more.pages] : [];
@@ -61,7 +67,7 @@ function Found({ title, by, text, days, group }) {
     ${first.failure?.status === 403 ? html`<p class="note">Your sign-in may not see addresses, so it can't look for their beginnings. Type a whole address.</p>`
       : first.failure ? html`<${Trouble} failure=${first.failure} again=${first.again} />`
       : !first.found ? html`<${Loading} what="results" />`
-      : html`<p class="hint" role="status">${first.found.total_count ? `${plural(first.found.total_count, "event")}, the newest first` : "Nothing found"}.</p>
+      : html`<p class="hint" role="status">${sayHowMany(pages)}.</p>
         ${!entries.length && html`<p>Try ${by === "subjects" ? "fewer words, with the punctuation that stands at them," : "fewer characters"} or more days.</p>`}
         <ol class="results">
           ${entries.map(({ key, event, number }) => html`<li key=${key}>

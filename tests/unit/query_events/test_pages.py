@@ -12,8 +12,8 @@ times = st.datetimes(min_value=datetime(1971, 1, 1), max_value=datetime(2100, 1,
 keys = st.integers(min_value=-(2**63), max_value=2**63 - 1)
 
 
-@given(times, keys, st.integers(min_value=0, max_value=2**32 - 1))
-def test_cursor_comes_back(occurred_at: datetime, event_key: int, total: int) -> None:
+@given(times, keys, st.none() | st.integers(min_value=0, max_value=2**32 - 2))
+def test_cursor_comes_back(occurred_at: datetime, event_key: int, total: int | None) -> None:
     """A cursor is of URL-safe characters only, and gives back what it was made from."""
     text = encode_cursor(Cursor(occurred_at, event_key, total))
     assert re.fullmatch(r"[A-Za-z0-9_-]+", text)

@@ -7,7 +7,7 @@ from query_events.given import join_repeated, read_parameters, recognise
 from query_events.parameters import PARAMETERS, Dialect
 from query_events.search import build_count_query, build_page_query
 from query_events.shared_keys import Use, build_key_query
-from query_events.values import LONGEST_LIST, PROVIDERS
+from query_events.values import LONGEST_LIST, PROVIDERS, Beginnings
 
 CASES = [
     ("recipients", "A@x.com, b@X.com ,,", ["a@x.com", "b@x.com"]),
@@ -29,7 +29,8 @@ CASES = [
     ("transmissions", "1", ["1"]),
     ("reason", "50%_x", ["%50%\\_x%"]),
     ("prefix.campaign_ids", "A_b", ["a\\_b%"]),
-    ("not.prefix.recipients", "Ann", ["ann%"]),
+    ("not.prefix.recipients", "Bo,Ann", Beginnings(["bo%", "ann%"], "ann", "bo\U0010ffff")),
+    ("total", "none", "none"),
     ("bounce_kinds", "hard,soft", ["hard", "soft"]),
     ("event_types", "opened", ["opened"]),
     ("not.providers", "sparkpost", ["sparkpost"]),
