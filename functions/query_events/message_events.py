@@ -32,6 +32,8 @@ def answer_search(request: Request) -> bytes:
     number = cast("int", values.get("page", 1))
     size = cast("int", values.get("per_page", DEFAULT_PAGE))
     cursor = decode_cursor(given.get("cursor", "").strip())
+    if cursor is not None and cursor.total is None:
+        raise refuse("cursor", "must be `initial` or come from a link of this search")  # the other one need not count
     if cursor is None and number > 1:
         page = find_numbered(request, values, number, size)
     else:

@@ -30,7 +30,7 @@ def ask(stack: Stack, target: str, authorization: str | None) -> tuple[int, str]
     """Asks with an Authorization header; status and the error's description."""
     headers = {} if authorization is None else {"Authorization": authorization}
     status, _, body = call(stack, "GET", target, headers=headers)
-    errors: list[dict[str, str]] = json.loads(body).get("errors", [{}])
+    errors: list[dict[str, str]] = [{}] if status < 400 else json.loads(body)["errors"]
     return status, errors[0].get("description", "")
 
 

@@ -76,17 +76,20 @@ def test_routes(template: Template) -> None:
 
 
 def test_consumer(template: Template) -> None:
-    """The loader takes the load queue's messages and reports single failures."""
-    (consumer,) = read_queue_consumers(template, look_up)
-    assert (consumer.function, consumer.queue_arn) == ("S3Loader", "LoadQueue.Arn")
-    assert consumer.reports_item_failures
-    assert consumer.maximum_concurrency is not None
+    """Loader and export take their queues' messages and report single failures."""
+    consumers = read_queue_consumers(template, look_up)
+    assert [(one.function, one.queue_arn) for one in consumers] == [
+        ("S3Loader", "LoadQueue.Arn"),
+        ("ExportEvents", "ExportQueue.Arn"),
+    ]
+    assert all(one.reports_item_failures and one.maximum_concurrency is not None for one in consumers)
 
 
 def test_schedules(template: Template) -> None:
-    """Partitions are maintained by the clock."""
-    assert [(one.function, one.expression) for one in read_schedules(template, look_up)] == [
-        ("MaintainPartitions", "rate(1 day)")
+    """Partitions are maintained and hours summarised by the clock."""
+    assert sorted((one.function, one.expression) for one in read_schedules(template, look_up)) == [
+        ("MaintainPartitions", "rate(1 day)"),
+        ("SummariseHours", "rate(15 minutes)"),
     ]
 
 

@@ -31,6 +31,7 @@ from tests.fuzz.checks import (
 )
 from tests.unit.providers.payloads import Payload, list_payloads
 from webhook_listener import app
+from webhook_listener.intake import Intake
 
 PAYLOADS = list_payloads()
 BY_NAME = [pytest.param(payload, id=payload.name) for payload in PAYLOADS]
@@ -178,6 +179,7 @@ def test_listener_answers_any_event_of_the_gateway(monkeypatch: pytest.MonkeyPat
     """What may be absent is absent, what is text is any text: there is an answer."""
     receiver = make_receiver({name: ["secret"] for name in list_providers()}, PAYLOADS[0].now)
     monkeypatch.setattr(app, "_receiver", lambda: receiver)
+    monkeypatch.setattr(app, "_intake", lambda: Intake(bucket=receiver.bucket))
 
     @settings(max_examples=300, deadline=None)
     @given(GATEWAY_EVENTS)
