@@ -20,7 +20,7 @@ from common.events import Event
 from query_events.conditions import bind, events
 from query_events.given import recognise
 from query_events.pages import Cursor
-from query_events.parameters import DEFAULT_PAGE
+from query_events.parameters import DEFAULT_PAGE, PARAMETERS
 from query_events.rows import PAGE_COLUMNS, EventReader, select_whole_events
 from query_events.shared_keys import Keys, Shape, Use, build_criterion, find_keys, list_criteria, matches_nothing
 
@@ -64,12 +64,13 @@ def search_events(connection: Connection, values: Mapping[str, object], cursor: 
     bound |= {"limit": size + 1, "offset": offset}
     if cursor is not None:
         bound |= {"cursor_time": cursor.occurred_at, "cursor_key": cursor.event_key}
+    counted = values.get("total") != "none"
     with connection.cursor() as database:
-        keys = find_keys(database, shapes, bound)
+        keys = find_keys(database, shapes, bound, counted=counted)
         if matches_nothing(keys):
             return Page([], [], cursor.total if cursor else 0, more=False)
         bound |= {each.name: each.bound for each in keys}
-        rows, total = _Search(database, shapes, keys, bound, cursor, values.get("total") != "none").find()
+        rows, total = _Search(database, shapes, keys, bound, cursor, counted).find()
         more = len(rows) > size
         del rows[size:]
         found = _reader.read(database, rows)
@@ -105,7 +106,7 @@ class _Search(NamedTuple):
     def find(self) -> tuple[list[tuple[Any, ...]], int | None]:
         """The rows of the page and one more if there is one, and how many match in all if that is wanted or known."""
         uses = tuple((each.name, each.page_use) for each in self.keys)
-        if any(use is Use.INDEX for _, use in uses):
+        if any(use is Use.INDEX for _, use in uses) or any(map(_has_beginnings, self.shapes)):
             return self._find_by_index(uses)
         rows = self._run(build_page_query, uses)
         if self.cursor is not None:
@@ -159,6 +160,13 @@ def _bind(values: Mapping[str, object]) -> tuple[tuple[Shape, ...], dict[str, ob
         else:
             bound[place] = value
     return tuple(shapes), bound
+
+
+def _has_beginnings(shape: Shape) -> bool:
+    """Whether a filter's beginnings are looked up in their index: statistics hardly tell how many there are."""
+    name, negated, prefix = shape
+    asked = PARAMETERS[name].filter
+    return prefix and not negated and asked is not None and asked.ordered
 
 
 def _filter(shapes: tuple[Shape, ...], uses: Uses, *, paged: bool = False) -> QueryBuilder:

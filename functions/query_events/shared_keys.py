@@ -43,6 +43,7 @@ FEW: Final = 100
 FEW_COUNTED: Final = 500  # the planner takes time for each, a count more
 SOME: Final = 2_000
 MOST: Final = 20_000
+MOST_UNCOUNTED: Final = 5_000  # finding keys takes longer than walking to a page of events so frequent
 
 Shape = tuple[str, bool, bool]  # of a filter: its row's name, negated, prefix; its value is bound under its number
 # The value itself, which no index serves; `+ 0` would also say that it is not null, as clients' partial index asks.
@@ -78,29 +79,30 @@ class Use(Enum):
 
 
 class Keys(NamedTuple):
-    """The keys of a shared table's rows that match, or of those that don't."""
+    """The keys of a shared table's rows that match, or of those that don't; of more than `most` only some."""
 
     name: str
     found: list[int]
-    left_out: bool = False
+    left_out: bool
+    most: int
 
     @property
     def page_use(self) -> Use:
         """For a page, newest first."""
         count = len(self.found)
-        if self.left_out and count <= MOST:
+        if self.left_out and count <= self.most:
             return Use.EXCEPT
         if SHARED[self.name].bursts and count <= SOME:
             return Use.INDEX
         if count <= FEW:
             return Use.LIST
-        return Use.HASH if count <= MOST else Use.LOOK_UP
+        return Use.HASH if count <= self.most else Use.LOOK_UP
 
     @property
     def count_use(self) -> Use:
         """For counting all."""
         count = len(self.found)
-        if count > MOST:
+        if count > self.most:
             return Use.JOIN
         if self.left_out:
             return Use.EXCEPT
@@ -166,18 +168,21 @@ def build_key_query(shapes: tuple[Shape, ...]) -> tuple[dict[str, bool], str]:
             left_out = _list_left_out(shapes, shared)
             names[name] = bool(left_out)
             where = Criterion.any(left_out) if left_out else Criterion.all(wanted)
-            columns.append(array_of(_select(shared.table, shared.key, where).limit(MOST + 1)))
+            columns.append(array_of(_select(shared.table, shared.key, where).limit(cast("int", bind("most")))))
     return names, str(Query.select(*columns).get_sql()) if columns else ""
 
 
-def find_keys(cursor: Cursor, shapes: tuple[Shape, ...], bound: Mapping[str, object]) -> list[Keys]:
-    """The keys by table; empty where no filter looks at one."""
+def find_keys(
+    cursor: Cursor, shapes: tuple[Shape, ...], bound: Mapping[str, object], *, counted: bool = True
+) -> list[Keys]:
+    """The keys by table; empty where no filter looks at one. `counted`: not only a page is wanted."""
     names, sql = build_key_query(shapes)
     if not names:
         return []
-    cursor.execute(sql, bound)
+    most = MOST if counted else min(MOST, MOST_UNCOUNTED)
+    cursor.execute(sql, {**bound, "most": most + 1})
     (row,) = cursor.fetchall()
-    return [Keys(name, found, left_out) for (name, left_out), found in zip(names.items(), row, strict=True)]
+    return [Keys(name, found, left_out, most) for (name, left_out), found in zip(names.items(), row, strict=True)]
 
 
 def matches_nothing(keys: Iterable[Keys]) -> bool:

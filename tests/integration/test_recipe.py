@@ -39,7 +39,8 @@ for name, text in json.loads(sys.argv[2]):
     found[name] = [result["event_id"] for result in answer["results"]]
 with connection.cursor() as cursor:
     cursor.execute("SET enable_seqscan = off")
-    cursor.execute("EXPLAIN " + build_key_query(((sys.argv[3], False, False),))[1], {"v0": ["mx.example.net"]})
+    explain = "EXPLAIN " + build_key_query(((sys.argv[3], False, False),))[1]
+    cursor.execute(explain, {"v0": ["mx.example.net"], "most": 10})
     found["plan"] = str(cursor.fetchall())
 print(json.dumps(found))
 """
