@@ -12,6 +12,7 @@ from query_events import (
     quarantine,
     recipients,
     usage,
+    usage_retention,
 )
 from query_events.openapi import add_document
 from query_events.routing import RouteTable
@@ -28,6 +29,7 @@ ROUTES = add_document(
         *quarantine.ROUTES,
         *metrics.ROUTES,
         *usage.ROUTES,
+        *usage_retention.ROUTES,
         *exports.ROUTES,
     )
 )

@@ -15,32 +15,27 @@ from common.events import Json
 from common.json_text import encode_json
 from query_events.lookup_schemas import COUNT, TEXT, TIME, describe, list_of
 from query_events.masking import mask_result
-from query_events.own_parameters import FROM, TO, OwnParameter, list_inputs, read_own
+from query_events.own_parameters import BEGINNING, FROM, TO, OwnParameter, list_inputs, read_own
 from query_events.routing import READ_EVENTS, READ_PII, Request, Route
-from query_events.values import NUMBERS, TEXTS, ZONE, Form, Reading, one_of, read_number, read_time, refuse
+from query_events.usage_query import FILTERS, GROUPS, ORDERS, TIMES, build_statement, has_actions, has_before
+from query_events.values import (
+    NUMBERS,
+    SHOWN,
+    TEXTS,
+    ZONE,
+    Form,
+    Reading,
+    one_of,
+    read_number,
+    read_time,
+    refuse,
+    suggest,
+)
 
 PATH: Final = "/api/v1/usage"
 USUAL_ROWS: Final = 100
 MOST_ROWS: Final = 10_000
 USUAL_DAYS: Final = 7
-# What calls are grouped by; the database counts by them, and shows their texts in the end.
-GROUPS: Final = {
-    "route": "concat_ws(' ', o.method, o.route)",
-    "method": "o.method",
-    "status": "o.status",
-    "company": "c.value",
-    "user": "u.value",
-    "client": "g.user_agent",
-    "day": "(a.occurred_at AT TIME ZONE %(zone)s)::date",
-    "hour": "date_trunc('hour', a.occurred_at, %(zone)s)",
-}
-TIMES: Final = ("day", "hour")
-FILTERS: Final = {
-    "routes": "o.route = ANY (%(routes)s)",
-    "statuses": "o.status = ANY (%(statuses)s)",
-    "companies": "c.value = ANY (%(companies)s)",
-    "users": "u.value = ANY (%(users)s)",
-}
 MEANINGS: Final = {
     "calls": "API calls, each as many times as its weight says",
     "errors": "of these, with a status of 400 or more, or without an answer",
@@ -55,55 +50,18 @@ MEANINGS: Final = {
     "milliseconds_p99": "milliseconds within which 99 of 100 were",
     "users": "people who made a call, each counted once, whatever ids they went by",
     "companies": "companies whose users made a call",
+    "new_users": "people whose first call at all is among these",
+    "new_companies": "companies whose first call at all is among these",
+    "calls_before": "calls in the period of the same length before; null by day or hour",
+    "growth_of_calls_before": "(calls - calls_before) / calls_before",
+    "seconds_to_first_success_p50": "of people whose first call with a status below 400 is among these: seconds from"
+    " their first activity at all within which half of them made it",
+    "seconds_to_first_success_p95": "seconds within which 95 of 100 of them did",
+    "transactions": "actions, each as many times as its weight says; null by what actions have not",
+    "calls_per_transaction": "calls / transactions",
 }
-COUNTS: Final = ("calls", "errors", "server_errors", "users", "companies")
-
-# The tables are joined by hashes, unlike a page of a search: so many keys are looked up here.
-STATEMENT: Final = """
-SET LOCAL enable_hashjoin = on;
-WITH calls AS MATERIALIZED (
-    SELECT {groups} a.occurred_at, coalesce(a.weight, 1)::bigint AS weight, a.duration, u.person_id, a.company_id,
-           o.status IS NULL OR o.status >= 400 AS is_error, o.status IS NULL OR o.status >= 500 AS is_server_error
-    FROM activities a
-    JOIN operations o ON o.operation_id = a.operation_id AND o.activity_type = 'call'
-    LEFT JOIN identities u ON u.identity_id = a.identity_id
-    LEFT JOIN identities c ON c.identity_id = a.company_id
-    LEFT JOIN agents g ON g.agent_id = a.agent_id
-    WHERE a.occurred_at >= %(from)s AND a.occurred_at < %(to)s {filters}
-),
-counted AS (
-    SELECT {names} {key} AS key, sum(weight)::bigint AS calls,
-           coalesce(sum(weight) FILTER (WHERE is_error), 0)::bigint AS errors,
-           coalesce(sum(weight) FILTER (WHERE is_server_error), 0)::bigint AS server_errors,
-           count(DISTINCT person_id) AS users, count(DISTINCT company_id) AS companies
-    FROM calls GROUP BY {sets}
-),
-by_minute AS (
-    SELECT {names} date_trunc('minute', occurred_at) AS minute, {key} AS key, NOT bool_and(is_server_error) AS is_up
-    FROM calls GROUP BY {sets_of_minutes}
-),
-up AS (SELECT key, count(*) FILTER (WHERE is_up) AS up, count(*) AS minutes FROM by_minute GROUP BY key),
-by_duration AS (
-    SELECT {names} duration, {key} AS key, sum(weight) AS weight
-    FROM calls WHERE duration IS NOT NULL GROUP BY {sets_of_durations}
-),
-lined_up AS (
-    SELECT key, duration, weight, sum(weight) OVER (PARTITION BY key ORDER BY duration) AS so_far,
-           sum(weight) OVER (PARTITION BY key) AS timed
-    FROM by_duration
-),
-timed AS (
-    SELECT key, (sum(duration * weight) / sum(weight))::float8 AS average,
-           min(duration) FILTER (WHERE so_far >= 0.50 * timed) AS p50,
-           min(duration) FILTER (WHERE so_far >= 0.90 * timed) AS p90,
-           min(duration) FILTER (WHERE so_far >= 0.99 * timed) AS p99
-    FROM lined_up GROUP BY key
-)
-SELECT {names} calls, errors, server_errors, users, companies, up, minutes, average, p50, p90, p99, count(*) OVER ()
-FROM counted LEFT JOIN up USING (key) LEFT JOIN timed USING (key)
-WHERE calls IS NOT NULL
-ORDER BY key <> '', {order} LIMIT %(limit)s + 1
-"""
+COUNTS: Final = ("calls", "errors", "server_errors", "users", "companies", "new_users", "new_companies")
+_ORDERS: Final = (*GROUPS, *ORDERS)
 
 
 def _read_groups(name: str, text: str, reading: Reading) -> list[str]:
@@ -111,6 +69,12 @@ def _read_groups(name: str, text: str, reading: Reading) -> list[str]:
     if set(TIMES) <= set(groups):
         raise refuse(name, "may have day or hour, not both")
     return groups
+
+
+def _read_order(name: str, text: str, _reading: Reading) -> str:
+    if text.removeprefix("-") not in _ORDERS:
+        raise refuse(name, f"can't be {text[:SHOWN]}: {suggest(text.removeprefix('-'), _ORDERS)}")
+    return text
 
 
 PARAMETERS: Final = (
@@ -124,34 +88,18 @@ PARAMETERS: Final = (
     OwnParameter("statuses", NUMBERS, "statuses, separated by commas"),
     OwnParameter("companies", TEXTS, "ids of companies, separated by commas"),
     OwnParameter("users", TEXTS, "ids of users, separated by commas"),
+    OwnParameter("transactions", TEXTS, "names of the actions that are transactions, separated by commas; all if none"),
+    OwnParameter(
+        "order",
+        Form(_read_order, {"type": "string", "enum": ["", *(sign + name for name in _ORDERS for sign in ("", "-"))]}),
+        "a group or a number, `-` before it: the greatest first; else times in order, or the most calls first",
+    ),
     OwnParameter(
         "limit",
         Form(read_number(MOST_ROWS), {"type": "integer", "minimum": 1, "maximum": MOST_ROWS, "default": USUAL_ROWS}),
         f"groups that are shown, 1 to {MOST_ROWS:,}",
     ),
 )
-
-
-def build_statement(groups: Sequence[str], filters: Sequence[str]) -> str:
-    """The SQL of the numbers by these groups: the row of all calls first, if there is any, then those of the groups."""
-    columns = [f"by_{name}" for name in groups]  # USER is a word of SQL
-    listed = ", ".join(columns)
-    times = [f"by_{name}" for name in groups if name in TIMES]
-
-    def make_sets(more: str = "") -> str:
-        sets = [f"({', '.join(filter(None, (listed, more)))})"] if groups else []
-        return f"GROUPING SETS ({', '.join([*sets, f'({more})'])})"
-
-    return STATEMENT.format(
-        groups="".join(f"{GROUPS[name]} AS by_{name}, " for name in groups),
-        names="".join(f"{column}, " for column in columns),
-        key=f"CASE WHEN grouping({columns[0]}) = 1 THEN '' ELSE ROW({listed})::text END" if groups else "''",
-        sets=make_sets(),
-        sets_of_minutes=make_sets("date_trunc('minute', occurred_at)"),
-        sets_of_durations=make_sets("duration"),
-        filters="".join(f" AND {FILTERS[name]}" for name in filters),
-        order=", ".join([*times, "calls DESC", *columns]),
-    )
 
 
 def answer_usage(request: Request) -> bytes:
@@ -164,18 +112,30 @@ def answer_usage(request: Request) -> bytes:
     end = values.get("to", request.instant)
     midnight = end.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     begin = values.get("from", midnight - timedelta(days=USUAL_DAYS))
+    before = begin - min(max(end - begin, timedelta()), max(begin - BEGINNING, timedelta()))
     groups: list[str] = values.get("group_by", [])
     limit = values.get("limit", USUAL_ROWS)
+    order = values.get("order", "")
+    if order.removeprefix("-") in GROUPS and order.removeprefix("-") not in groups:
+        raise refuse("order", "must be a number or one of group_by")
     filters = {name: values[name] for name in FILTERS if name in values}
-    bound = {"from": begin, "to": end, "limit": limit, "zone": str(zone), **filters}
+    bound = {"before": before, "from": begin, "to": end, "limit": limit, "zone": str(zone), **filters}
+    bound["transactions"] = values.get("transactions")
+    statement = build_statement(
+        groups,
+        sorted(filters),
+        order.removeprefix("-"),
+        descending=order.startswith("-"),
+        named="transactions" in values,
+    )
     with request.connect().cursor() as database:
         try:
-            database.execute(build_statement(groups, sorted(filters)), bound)
+            database.execute(statement, bound)
         except errors.InvalidParameterValue:
             raise refuse("timezone", "is not known to the database") from None
         rows = database.fetchall()
     minutes = (end - begin) / timedelta(minutes=1)
-    total = _show(rows[0][len(groups) :] if rows else (), minutes)
+    total = _show(rows[0][len(groups) :], minutes)
     results = [_show_row(groups, row, zone, minutes) for row in rows[1 : limit + 1]] if groups else []
     if not request.caller.may(READ_PII):
         results = [mask_result(result) for result in results]
@@ -186,7 +146,7 @@ def answer_usage(request: Request) -> bytes:
         "to": format_instant(end),
         "timezone": str(zone),
         "group_by": groups,
-        "total_count": rows[0][-1] - 1 if rows and groups else 0,
+        "total_count": rows[0][-1] - 1 if groups else 0,
         "meanings": MEANINGS,
     }
     return encode_json(answer)
@@ -198,14 +158,18 @@ def _show_row(groups: Sequence[str], row: Sequence[Any], zone: tzinfo, minutes: 
         names["day"] = names["day"].isoformat()
     if "hour" in names:
         names["hour"] = names["hour"].astimezone(zone).isoformat()
-    return names | _show(row[len(groups) :], minutes)
+    numbers = _show(row[len(groups) :], minutes)
+    if not has_before(groups):
+        numbers |= dict.fromkeys(("calls_before", "growth_of_calls_before"))
+    if not has_actions(groups):
+        numbers |= dict.fromkeys(("transactions", "calls_per_transaction"))
+    return names | numbers
 
 
 def _show(counts: Sequence[Any], minutes: float) -> Json:
-    """The numbers of one group; of no calls 0, or null where they are divided by."""
-    calls, errors_, server_errors, users, companies, up, used, average, p50, p90, p99, _ = counts or (
-        *(0,) * len(COUNTS), 0, 0, None, None, None, None, 0,
-    )  # fmt: skip
+    """The numbers of one group; null where they would be divided by nothing."""
+    calls, errors_, server_errors, users, companies, up, used, average, p50, p90, p99, *rest = counts
+    new_users, new_companies, success_p50, success_p95, before, transactions, _ = rest
     numbers = {
         "calls": calls,
         "errors": errors_,
@@ -220,6 +184,14 @@ def _show(counts: Sequence[Any], minutes: float) -> Json:
         "milliseconds_p99": p99,
         "users": users,
         "companies": companies,
+        "new_users": new_users,
+        "new_companies": new_companies,
+        "calls_before": before,
+        "growth_of_calls_before": _divide(calls - before, before),
+        "seconds_to_first_success_p50": success_p50,
+        "seconds_to_first_success_p95": success_p95,
+        "transactions": transactions,
+        "calls_per_transaction": _divide(calls, transactions),
     }
     return {name: numbers[name] for name in MEANINGS}
 
@@ -229,7 +201,9 @@ def _divide(part: float, whole: float) -> float | None:
 
 
 _NUMBER: Final[Mapping[str, Any]] = {"type": ["number", "null"], "minimum": 0}
-_NUMBERS: Final = {name: dict(COUNT if name in COUNTS else _NUMBER) for name in MEANINGS}
+_NUMBERS: Final = {name: dict(COUNT if name in COUNTS else _NUMBER) for name in MEANINGS} | {
+    "growth_of_calls_before": {"type": ["number", "null"], "minimum": -1}
+}
 _ROW: Final = {"type": "object", "properties": _NUMBERS, "required": [*_NUMBERS]}
 
 ROUTES = (

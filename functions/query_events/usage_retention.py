@@ -1,0 +1,144 @@
+"""`GET /api/v1/usage/retention`: of who made the first call in a week, how many called in each week since."""
+
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from psycopg2 import errors
+
+from common.clock import format_instant
+from common.json_text import encode_json
+from query_events.lookup_schemas import COUNT, TEXT, TIME, describe, list_of
+from query_events.own_parameters import FROM, TO, OwnParameter, list_inputs, read_own
+from query_events.routing import READ_EVENTS, Request, Route
+from query_events.values import SHOWN, ZONE, Form, Reading, read_time, refuse
+
+PATH: Final = "/api/v1/usage/retention"
+USUAL_WEEKS: Final = 12
+WEEK: Final = timedelta(weeks=1)
+# Who is counted: the column of a call that says whose it is, that of an activity, and that of its identity.
+SUBJECTS: Final = {
+    "users": {"who": "u.person_id", "activity": "identity_id", "identity": "person_id"},
+    "companies": {"who": "a.company_id", "activity": "company_id", "identity": "identity_id"},
+}
+MEANINGS: Final = {
+    "week": "the Monday of the week in which they made their first call at all",
+    "size": "how many did",
+    "retained": "how many of these made a call in that week, in the next one, and so on up to the last of the range",
+    "rates": "retained / size",
+}
+STATEMENT: Final = """
+SET LOCAL enable_hashjoin = on;
+WITH active AS MATERIALIZED (
+    SELECT DISTINCT {who} AS who, date_trunc('week', a.occurred_at AT TIME ZONE %(zone)s)::date AS week
+    FROM activities a
+    JOIN operations o ON o.operation_id = a.operation_id AND o.activity_type = 'call'
+    LEFT JOIN identities u ON u.identity_id = a.identity_id
+    WHERE a.occurred_at >= %(from)s AND a.occurred_at < %(to)s AND {who} IS NOT NULL
+),
+new AS MATERIALIZED (
+    SELECT began.who, began.week
+    FROM (SELECT who, min(week) AS week FROM active GROUP BY who) AS began
+    LEFT JOIN LATERAL (
+        SELECT true AS is_known
+        FROM identities i
+        JOIN activities a ON a.{activity} = i.identity_id
+        JOIN operations o ON o.operation_id = a.operation_id AND o.activity_type = 'call'
+        WHERE i.{identity} = began.who AND a.occurred_at < %(from)s LIMIT 1) AS earlier ON true
+    WHERE is_known IS NULL
+)
+SELECT new.week, (active.week - new.week) / 7 AS since, count(*)
+FROM new JOIN active USING (who) GROUP BY new.week, since ORDER BY new.week, since
+"""
+
+
+def _read_subject(name: str, text: str, _reading: Reading) -> str:
+    if text not in SUBJECTS:
+        raise refuse(name, f"can't be {text[:SHOWN]}: it is {' or '.join(SUBJECTS)}")
+    return text
+
+
+PARAMETERS: Final = (
+    FROM._replace(meaning=f"in the first week, which counts whole; {USUAL_WEEKS} weeks before `to`, if none"),
+    TO._replace(meaning="the last instant, exclusive; now if none"),
+    OwnParameter("timezone", ZONE, "of weeks and times without a zone, an IANA name; UTC if none"),
+    OwnParameter("of", Form(_read_subject, {"type": "string", "enum": ["", *SUBJECTS]}), "`users`, or `companies`"),
+)
+
+
+def find_monday(instant: datetime, zone: tzinfo) -> date:
+    """The Monday of the week in which it is."""
+    day = instant.astimezone(zone).date()
+    return day - timedelta(days=day.weekday())
+
+
+def answer_retention(request: Request) -> bytes:
+    """`{"results": [{"week", "size", "retained", "rates"}], …}`. Raises `ApiError`."""
+    values = read_own(request.given, PARAMETERS)
+    zone: tzinfo = values.get("timezone", ZoneInfo("UTC"))
+    for name in ("from", "to"):
+        if name in values:
+            values[name] = read_time(name, request.given[name].strip(), Reading(zone=zone))
+    end: datetime = values.get("to", request.instant)
+    monday = find_monday(values.get("from", end - USUAL_WEEKS * WEEK), zone)
+    begin = datetime(monday.year, monday.month, monday.day, tzinfo=zone).astimezone(UTC)
+    subject = values.get("of", "users")
+    with request.connect().cursor() as database:
+        try:
+            database.execute(STATEMENT.format(**SUBJECTS[subject]), {"from": begin, "to": end, "zone": str(zone)})
+        except errors.InvalidParameterValue:
+            raise refuse("timezone", "is not known to the database") from None
+        rows = database.fetchall()
+    last = find_monday(min(end - timedelta(microseconds=1), request.instant), zone)
+    return encode_json(
+        {
+            "results": build_triangle(rows, last),
+            "from": format_instant(begin),
+            "to": format_instant(end),
+            "timezone": str(zone),
+            "of": subject,
+            "meanings": MEANINGS,
+        }
+    )
+
+
+def build_triangle(rows: list[tuple[date, int, int]], last: date) -> list[dict[str, Any]]:
+    """A row for each week in which somebody began, of counts (week, weeks since, how many) up to the last week."""
+    counts: dict[date, dict[int, int]] = {}
+    for week, since, number in rows:
+        counts.setdefault(week, {})[since] = number
+    return [
+        {
+            "week": week.isoformat(),
+            "size": found[0],
+            "retained": (retained := [found.get(since, 0) for since in range(max(*found, (last - week) // WEEK) + 1)]),
+            "rates": [round(number / found[0], 6) for number in retained],
+        }
+        for week, found in counts.items()
+    ]
+
+
+ROUTES = (
+    Route(
+        PATH,
+        READ_EVENTS,
+        answer_retention,
+        summary="Of who made a first call in a week, how many called in each week since",
+        inputs=list_inputs(PARAMETERS),
+        result=describe(
+            results=list_of(
+                describe(
+                    week=TEXT,
+                    size=COUNT,
+                    retained=list_of(COUNT),
+                    rates=list_of({"type": "number", "minimum": 0, "maximum": 1}),
+                )
+            ),
+            **{"from": TIME, "to": TIME},
+            timezone=TEXT,
+            of={"enum": [*SUBJECTS]},
+            meanings={"type": "object", "additionalProperties": TEXT},
+        ),
+        refusals=(400,),
+    ),
+)
