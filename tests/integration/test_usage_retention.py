@@ -76,6 +76,15 @@ def test_weeks_without_a_call_are_zero(connect: Connect) -> None:
     assert ask(connect, to="2026-10-01T00:00Z")["results"] == []
 
 
+def test_weeks_begin_in_the_zone(connect: Connect) -> None:
+    """What is Monday in one zone is still Sunday in another."""
+    (call,) = make_calls(Random(1), 1)
+    call["request"]["time"] = "2026-11-16T02:00:00.000Z"
+    load(connect("mailwake_loader"), make_batch("moesif", "events", [call]))
+    weeks = [ask(connect, timezone=zone)["results"][0]["week"] for zone in ("UTC", "America/New_York")]
+    assert weeks == ["2026-11-16", "2026-11-09"]
+
+
 def test_needs_no_addresses(connect: Connect) -> None:
     """Who may not see addresses gets the same numbers."""
     send(connect, make_calls(Random(2), 50), [])
