@@ -49,6 +49,18 @@ def test_template_has_no_yaml_aliases() -> None:
     assert not [token for token in tokens if isinstance(token, yaml.AliasToken)]
 
 
+def test_no_name_is_given_twice() -> None:
+    """A mapping names each of its keys once: of two resources of one name the first would be lost without a word."""
+    nodes = [yaml.compose((ROOT / "template.yaml").read_text(encoding="utf-8"))]
+    for node in nodes:
+        if isinstance(node, yaml.MappingNode):
+            names = [name.value for name, _ in node.value]
+            assert sorted(set(names)) == sorted(names)
+            nodes += [value for _, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            nodes += node.value
+
+
 def test_every_parameter_is_described_and_has_a_default(source: dict[str, Any]) -> None:
     """`sam deploy` works without a single answer, and each question explains itself and refuses nonsense."""
     for name, parameter in source["Parameters"].items():
