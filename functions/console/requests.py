@@ -57,7 +57,7 @@ def read_request(event: Mapping[str, Any]) -> Request:
         headers=headers,
         cookies=event.get("cookies") or [],
         query=dict(parse_qsl(event.get("rawQueryString", ""))),
-        form=dict(parse_qsl(body, max_num_fields=20)) if len(body) < 10_000 else {},
+        form=dict(parse_qsl(body)) if len(body) < 10_000 else {},
     )
 
 
