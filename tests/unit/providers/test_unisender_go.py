@@ -13,6 +13,7 @@ from common.events import Event, Unparseable
 from providers import Delivery, UnverifiedError
 from providers.unisender_go import ENVELOPE, handshake, parse, restore, verify
 from tests.unit.providers.payloads import flatten, list_payloads
+from webhook_listener.receiving import LARGEST_BODY
 
 DELIVERY = Delivery(datetime(2026, 11, 21, 9, 30, tzinfo=UTC))
 PAYLOADS = {payload.name.rpartition("/")[2]: payload for payload in list_payloads("unisender_go")}
@@ -87,6 +88,15 @@ def test_compressed_bodies(compress: Any) -> None:
     assert isinstance(bad, Unparseable)
     with pytest.raises(UnverifiedError):
         verify(GOLDEN.request._replace(body=body[:-5]), GOLDEN.secrets, GOLDEN.now)
+
+
+def test_body_that_grows_too_large() -> None:
+    """Compressed it may hold as much as any other body may: nobody has proved anything before it is read."""
+    body = b'{"a":"' + b" " * (LARGEST_BODY - 8) + b'"}'
+    with pytest.raises(UnverifiedError, match="auth is not a digest"):
+        verify(GOLDEN.request._replace(body=zlib.compress(body)), GOLDEN.secrets, GOLDEN.now)
+    with pytest.raises(UnverifiedError, match="not JSON"):
+        verify(GOLDEN.request._replace(body=zlib.compress(body + b" ")), GOLDEN.secrets, GOLDEN.now)
 
 
 def test_greeting() -> None:
