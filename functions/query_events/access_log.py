@@ -65,8 +65,9 @@ def log_request(table: RouteTable, event: Mapping[str, Any], response: Response,
 
 
 def _list_recipients(given: list[tuple[str, str]], path_values: Mapping[str, str]) -> Iterator[str]:
-    if "address" in path_values:
-        yield path_values["address"]
+    for name in ("address", "person"):  # whose id may be an address
+        if name in path_values:
+            yield path_values[name]
     for name, value in given:
         if name.startswith("recipients"):
             yield from filter(str.strip, value.split(","))

@@ -18,7 +18,10 @@ def answer_nothing(_request: Request) -> bytes:
 
 
 TABLE = RouteTable(
-    [Route(path, READ_EVENTS, answer_nothing) for path in ("/api/v1/events/message", "/api/v1/recipients/{address}")]
+    [
+        Route(path, READ_EVENTS, answer_nothing)
+        for path in ("/api/v1/events/message", "/api/v1/recipients/{address}", "/api/v1/people/{person}")
+    ]
 )
 
 
@@ -77,6 +80,7 @@ PLACES = {
     "another parameter": {"query": f"friendly_froms={ADDRESS}&metadata.user={ADDRESS}"},
     "a parameter's name": {"query": f"{ADDRESS}=1&metadata.{quote(ADDRESS)}=1"},
     "the path": {"path": f"/api/v1/recipients/{ADDRESS}"},
+    "a person's name": {"path": f"/api/v1/people/{ADDRESS}"},
     "a path without a route": {"path": f"/api/v1/recipient/{ADDRESS}"},
     "another method": {"path": f"/api/v1/recipients/{ADDRESS}", "method": "POST"},
     "the method": {"method": ADDRESS},
@@ -92,7 +96,7 @@ def test_no_address_is_logged(caplog: pytest.LogCaptureFixture, place: dict[str,
     assert "@" not in text
 
 
-@pytest.mark.parametrize("place", ["a parameter", "negated", "the path", "another method"])
+@pytest.mark.parametrize("place", ["a parameter", "negated", "the path", "a person's name", "another method"])
 def test_recipient_is_found_by_its_hash(caplog: pytest.LogCaptureFixture, place: str) -> None:
     """The same recipient has the same hash, however the request was written."""
     log_one(**PLACES[place])  # type: ignore[arg-type]
