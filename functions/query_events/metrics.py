@@ -17,9 +17,10 @@ from query_events.answers import Answer
 from query_events.csv_text import CSV, wants_csv, write_csv
 from query_events.keywords import DOMAINS, WORDS, Keywords
 from query_events.lookup_schemas import METRICS
+from query_events.masking import mask_result
 from query_events.metrics_query import COUNTS, FILTERS, GROUPS, SECONDS, TIMES, build_statement
 from query_events.own_parameters import FROM, PROVIDERS, TO, OwnParameter, list_inputs, read_own
-from query_events.routing import READ_EVENTS, Request, Route
+from query_events.routing import READ_EVENTS, READ_PII, Request, Route
 from query_events.values import (
     SHOWN,
     TEXTS,
@@ -176,6 +177,8 @@ def answer_metrics(request: Request) -> Answer:
     total = _show(rows[0][len(asked.groups) + 1 :] if rows else ())
     shown = rows[1:] if asked.groups else []
     results = [show_row(asked, row) for row in shown[: asked.limit]]
+    if not request.caller.may(READ_PII):
+        results = [mask_result(result) for result in results]
     if wants_csv(request.given.get("format", ""), request.headers):
         return Answer(200, write_csv([*asked.groups, *MEANINGS], results or [total]), {"content-type": CSV})
     head: Json = {

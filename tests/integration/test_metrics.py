@@ -14,7 +14,7 @@ from maintain_partitions.partitions import maintain_partitions
 from query_events import metrics
 from query_events.metrics import RATES
 from query_events.metrics_query import COUNTS, SECONDS
-from query_events.routing import Request
+from query_events.routing import READ_EVENTS, Caller, Request
 from s3_loader.loading import Loader
 from summarise_hours.summaries import find_end, summarise_hours
 from tests.integration.batches import make_batch, make_event, parse
@@ -25,6 +25,7 @@ from tests.integration.test_loading import count, load, select
 from tests.integration.test_single_use import receive
 
 (ROUTE,) = metrics.ROUTES
+GUEST = Caller("guest", frozenset({READ_EVENTS}))
 BEGIN = NOW - timedelta(days=100)
 HOUR, DAY = 3_600, 86_400
 
@@ -495,3 +496,16 @@ def test_csv(connect: Connect) -> None:
     given.pop("format")
     by_header = Request(lambda: query, NOW, REP, metrics.PATH, {}, given, {"accept": "text/csv"})
     assert ROUTE.answer(by_header) == answer
+
+
+def test_addresses_in_names_are_masked(connect: Connect) -> None:
+    """Without pii:read, as JSON and as CSV: some name a campaign after whom it is for."""
+    load_all(connect("mailwake_loader"), [tell("m", "injection", DAY, campaign_id="for ada@example.com")])
+    query = open_query(connect)
+    given = {"group_by": "campaign"}
+    (shown,) = make_request(query, ROUTE, given)["results"]
+    assert shown["campaign"] == "for ada@example.com"
+    (shown,) = make_request(query, ROUTE, given, GUEST)["results"]
+    assert shown["campaign"] == "for a***@example.com"
+    answer: Any = ROUTE.answer(Request(lambda: query, NOW, GUEST, metrics.PATH, {}, given | {"format": "csv"}))
+    assert b"for a***@example.com,1," in answer.body
