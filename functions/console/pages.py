@@ -1,5 +1,6 @@
 """The page on which one signs in. Values are put in as text, never as HTML."""
 
+from collections.abc import Sequence
 from html import escape
 
 from common.responses import Response
@@ -27,7 +28,9 @@ ISSUER_LINK = """
 """
 
 
-def show_sign_in(*, host: str, reason: str = "", problem: str = "", status: int = 200) -> Response:
+def show_sign_in(
+    *, host: str, reason: str = "", problem: str = "", status: int = 200, cookies: Sequence[str] = ()
+) -> Response:
     """The page; `host` is the issuer's, empty where one signs in with an API key. `problem`: what went wrong."""
     note = ""
     if problem:
@@ -37,4 +40,4 @@ def show_sign_in(*, host: str, reason: str = "", problem: str = "", status: int 
         if reason == "signed-out" and host:
             note += f'<p class="hint">At {escape(host)} you may still be signed in.</p>'
     form = ISSUER_LINK.format(host=escape(host)) if host else KEY_FORM
-    return answer_page(status, read_page("sign-in.html").replace("{{note}}", note).replace("{{form}}", form))
+    return answer_page(status, read_page("sign-in.html").replace("{{note}}", note).replace("{{form}}", form), cookies)

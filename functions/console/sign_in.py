@@ -1,6 +1,7 @@
 """Signing in and out, and how long a session goes on."""
 
 import time
+from collections.abc import Sequence
 from functools import cache
 from secrets import compare_digest
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ LONGEST_SECONDS = 12 * 3600  # of a session by an API key, which itself does not
 RETURN_PATH = "/console/signed-in"
 HOME = "/console"
 FORGET = (build_cookie(COOKIE, "", seconds=0),)
+ATTEMPTED = (build_cookie(ATTEMPT_COOKIE, "", seconds=0),)
 NEEDED = "events:read"
 
 
@@ -93,29 +95,31 @@ def finish(request: Request) -> Response:
     if attempt is None or not compare_digest(request.query.get("state", "").encode(), attempt.state.encode()):
         return _refuse("This sign-in has run out, or began in another window; try again.", 400)
     if "code" not in request.query:
-        return _refuse("You were not signed in: the issuer refused it, or you stopped. Try again.", 403)
+        return _refuse("You were not signed in: the issuer refused it, or you stopped. Try again.", 403, ATTEMPTED)
     try:
         code, issuer = request.query["code"], request.query.get("iss", "")
         caller, expires_at = _issuer().finish(attempt, code, issuer, request.origin + RETURN_PATH)
     except SignInError as failure:
-        return _refuse(str(failure), 403)
+        return _refuse(str(failure), 403, ATTEMPTED)
     return _enter(request, caller, "", expires_at)
 
 
 def _enter(request: Request, caller: Caller, key_hash: str, expires_at: int) -> Response:
     """Makes a session, instead of one that the browser may have had."""
     if not {NEEDED, "admin"} & set(caller.scopes.split()):
-        return _refuse(f"You may not look at events: whoever runs Mailwake can give you the scope {NEEDED}.", 403)
+        return _refuse(
+            f"You may not look at events: whoever runs Mailwake can give you the scope {NEEDED}.", 403, ATTEMPTED
+        )
     if former := read_cookie(request.cookies):
         _sessions().end(former)
     session_id = _sessions().start(
         caller.name, caller.scopes, key_hash, idle_seconds=_idle_seconds(), expires_at=expires_at
     )
-    return answer_redirect(HOME, [build_cookie(COOKIE, session_id), build_cookie(ATTEMPT_COOKIE, "", seconds=0)])
+    return answer_redirect(HOME, [build_cookie(COOKIE, session_id), *ATTEMPTED])
 
 
-def _refuse(problem: str, status: int) -> Response:
-    return show_sign_in(host=find_issuer_host(), problem=problem, status=status)
+def _refuse(problem: str, status: int, cookies: Sequence[str] = ()) -> Response:
+    return show_sign_in(host=find_issuer_host(), problem=problem, status=status, cookies=cookies)
 
 
 def show_session(request: Request) -> Response:

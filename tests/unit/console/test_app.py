@@ -10,6 +10,7 @@ from authorizer.keys import hash_key
 from common.aws import AwsError
 from common.sessions import COOKIE
 from console import app, files, sign_in
+from console.oidc import SignInError
 from tests.unit.common.sessions_table import SessionsTable
 
 KEY = "mw_1"
@@ -25,6 +26,14 @@ class Keys:
     def find_hash(self, key_hash: str) -> Caller:
         """Whose key it is."""
         return self.callers.get(key_hash, UNKNOWN)
+
+
+class RefusingIssuer:
+    """An issuer that takes no code."""
+
+    def finish(self, *_: object) -> None:
+        """Signs nobody in."""
+        raise SignInError("no")
 
 
 @pytest.fixture(autouse=True)
@@ -243,3 +252,20 @@ def test_origin_is_https_but_on_the_local_stack(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("OIDC_TLS", "not-on-loopback")
     assert build_origin("127.0.0.1:8600") == "http://127.0.0.1:8600"
     assert build_origin("a.example.com") == "https://a.example.com"
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "used"),
+    [("state=s&code=c", 403, True), ("state=s&error=access_denied", 403, True), ("state=other&code=c", 400, False)],
+)
+def test_attempt_to_sign_in_is_used_once(
+    monkeypatch: pytest.MonkeyPatch, query: str, status: int, *, used: bool
+) -> None:
+    """An answer to it ends it, also one that signs nobody in; an answer to another one does not."""
+    monkeypatch.setenv("OIDC_ISSUER", "https://login.example.com")
+    monkeypatch.setenv("OIDC_CLIENT_ID", "console")
+    monkeypatch.setattr(sign_in, "_issuer", RefusingIssuer)
+    response = call("GET", "/console/signed-in", cookie=f"{sign_in.ATTEMPT_COOKIE}=s.n.v", query=query)
+    assert response["statusCode"] == status
+    ended = f"{sign_in.ATTEMPT_COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0"
+    assert response["cookies"] == ([ended] if used else [])
