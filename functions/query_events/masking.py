@@ -27,8 +27,13 @@ _UP_TO_VALUE = re.compile(r".*[/?&]", re.DOTALL)  # within a link
 _QUERY = re.compile(r"[?#].*", re.DOTALL)
 
 
-# Filters that would tell bit by bit what is masked. A whole address may be asked for: who asks knows it.
-_TELLING = re.compile(r"(not\.)?(prefix\.recipients|(prefix\.)?(ip_addresses|metadata\..+))", re.DOTALL)
+# Filters that would tell bit by bit what is masked, also of an address within a reason, a subject, a message's id or a
+# link. A whole address may be asked for: who asks knows it.
+_TELLING = re.compile(
+    r"(not\.)?(prefix\.(recipients|from_addresses|reasons|subjects|messages|urls)|reason"
+    r"|(prefix\.)?(ip_addresses|metadata\..+))",
+    re.DOTALL,
+)
 
 
 def check_filters(names: Iterable[str], caller: Caller) -> None:

@@ -145,7 +145,11 @@ def test_long_texts_take_no_time() -> None:
     assert mask_text("a@" * 500_000).count("***") == 500_000
 
 
-TELLING = ["prefix.recipients", "not.prefix.recipients", "metadata.plan", "not.metadata.plan", "prefix.metadata.plan"]
+TELLING = [
+    *("prefix.recipients", "not.prefix.recipients", "metadata.plan", "not.metadata.plan", "prefix.metadata.plan"),
+    *("reason", "not.reason", "prefix.reasons", "not.prefix.reasons", "prefix.subjects", "prefix.messages"),
+    *("prefix.urls", "prefix.from_addresses"),
+]
 
 
 @pytest.mark.parametrize("name", [*TELLING, "ip_addresses", "not.ip_addresses"])
@@ -160,5 +164,6 @@ def test_filters_on_what_is_masked_need_the_scope(name: str) -> None:
 
 
 def test_whole_addresses_may_be_asked_for() -> None:
-    """Who asks for an address knows it."""
-    check_filters(["recipients", "not.recipients", "prefix.campaigns"], Caller("agency", frozenset({READ_EVENTS})))
+    """Who asks for an address knows it; whole words tell no more."""
+    names = ["recipients", "not.recipients", "reasons", "messages", "urls", "prefix.campaigns"]
+    check_filters(names, Caller("agency", frozenset({READ_EVENTS})))
