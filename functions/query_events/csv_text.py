@@ -9,8 +9,9 @@ from common.events import Json
 from common.json_text import encode_json
 
 CSV: Final = "text/csv; charset=utf-8"
-# A spreadsheet takes a cell that begins so for a formula, and would run what somebody else wrote into it.
-FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet takes a cell that begins so for a formula, some take full-width signs, too, and would run what somebody
+# else wrote into it.
+FORMULAS: Final = (*"=+-@", *"\uff1d\uff0b\uff0d\uff20", "\t", "\r", "\n")
 
 
 def wants_csv(asked: str, headers: Mapping[str, str]) -> bool:
