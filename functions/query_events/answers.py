@@ -21,7 +21,7 @@ COMPRESSION_LEVEL = 1
 # No other than the caller may keep an answer, who must ask again before using it; it is JSON whatever it looks like.
 ALWAYS = {"cache-control": "private, no-cache", "x-content-type-options": "nosniff"}
 # What an error's status asks for beside its body.
-OF_STATUS = {401: {"www-authenticate": "Bearer"}, 405: {"allow": METHODS}}
+OF_STATUS = {401: {"www-authenticate": "Bearer"}, 405: {"allow": METHODS}, 429: {"retry-after": "1"}}
 
 VARIES = "accept-encoding, authorization"
 NO_ORIGIN = "none"

@@ -18,6 +18,7 @@ from common.responses import Response
 from query_events.access_log import log_request
 from query_events.answers import Answer, answer_error, answer_options, build_response, wrap
 from query_events.given import join_repeated
+from query_events.rates import get_rates
 from query_events.routes import TABLE
 from query_events.routing import Request, Route, check_caller, clean_text
 
@@ -72,6 +73,7 @@ def answer(event: dict[str, Any], headers: dict[str, str]) -> Answer:
     if method == "OPTIONS":
         return answer_options()
     caller = check_caller(route, context.get("authorizer", {}).get("lambda"))
+    get_rates().check(caller.name, time.monotonic())
     request = Request(
         connect=lambda: _database().get(),
         instant=now(),

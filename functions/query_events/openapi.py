@@ -68,12 +68,12 @@ REFUSALS = {
     401: "No valid API key.",
     403: "The key lacks the scope; the description names it.",
     404: "Nothing is known under this name.",
-    429: "More requests than the API lets through; API Gateway says so. Wait a second.",
+    429: "More requests than the API lets through. Wait a second.",
     500: "A mistake of ours, or API Gateway could not ask us.",
     503: "The search took too long, or the database can't be reached; or API Gateway found no function free.",
 }
 _OURS: Object = {"$ref": "#/components/schemas/Errors"}
-OF_GATEWAY: dict[int, Object] = {429: GATEWAY, 500: {"anyOf": [_OURS, GATEWAY]}, 503: {"anyOf": [_OURS, GATEWAY]}}
+OF_GATEWAY: dict[int, Object] = {status: {"anyOf": [_OURS, GATEWAY]} for status in (429, 500, 503)}
 
 
 def _header(meaning: str, *, required: bool = False, **schema: Any) -> Object:

@@ -25,6 +25,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[
         "OidcIssuer": issuer.url,
         "OidcAudience": AUDIENCE,
         "CorsOrigins": "https://support.example.com",
+        "QueryRate": 0,  # tests ask more often than clients
         "OidcScopeMap": "events:read=events:read,pii:read=pii:read,admin=admin",
     }
     with Stack(directory=tmp_path_factory.mktemp("stack"), parameters=parameters, overrides=HASTE) as running:

@@ -8,6 +8,7 @@ from psycopg2.extensions import connection as Connection
 
 from common.database import Database
 from query_events import app
+from query_events.rates import Rates
 from query_events.routes import ROUTES
 from query_events.routing import Request, Route, RouteTable
 
@@ -251,3 +252,16 @@ def test_log_holds_no_parameters(backend: Backend, caplog: pytest.LogCaptureFixt
     (record,) = caplog.records
     assert vars(record)["caller"] == "support"
     assert "ada" not in str(vars(record))
+
+
+@pytest.mark.usefixtures("backend")
+def test_too_many_requests_have_sparkposts_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the rate of one caller: a 429 with the text that SparkPost's clients compare, and how long to wait."""
+    rates = Rates(1)
+    monkeypatch.setattr(app, "get_rates", lambda: rates)
+    responses = [send() for _ in range(3)]
+    assert [response["statusCode"] for response in responses] == [200, 200, 429]
+    (error,) = json.loads(responses[2]["body"])["errors"]
+    assert error["message"] == "Too many requests"
+    assert responses[2]["headers"]["retry-after"] == "1"
+    assert send(caller={**READER, "name": "another"})["statusCode"] == 200
