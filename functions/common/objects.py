@@ -2,12 +2,26 @@
 
 import hashlib
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from common.aws import AwsClient, AwsError, presign
 
 METADATA_PREFIX = "x-amz-meta-"
+
+
+def encode_metadata(value: str) -> str:
+    """A value as it travels: header values are ASCII."""
+    return quote(value, safe=" /:;=+,.-_~@()", errors="replace")
+
+
+def cut_metadata(value: str, longest: int) -> str:
+    """The beginning of a value that takes no more than so many bytes as it travels."""
+    if len(encode_metadata(value)) <= longest:
+        return value
+    sizes = accumulate(len(encode_metadata(character)) for character in value)
+    return value[: sum(1 for size in sizes if size <= longest)]
 
 
 class StoredObject(NamedTuple):
@@ -35,7 +49,7 @@ class Bucket:
         `AwsError`. S3 answers 412 if the key is taken, 409 while another write of it is under way (tried again).
         """
         headers = {"content-type": "application/octet-stream", "if-none-match": "*"}
-        headers |= {METADATA_PREFIX + name: quote(value, safe=" /:;=+,.-_~@()") for name, value in metadata.items()}
+        headers |= {METADATA_PREFIX + name: encode_metadata(value) for name, value in metadata.items()}
         answer = self._client.request("PUT", self._path(key), headers, body, digest=digest)
         if answer.status in (200, 412):
             return answer.status == 200

@@ -4,11 +4,12 @@ import hashlib
 from datetime import datetime
 
 from common.clock import format_instant
-from common.objects import Bucket
+from common.objects import Bucket, cut_metadata
 from providers import WebhookRequest
 
+# Bytes of one value as it travels; S3 takes 2 KB of metadata in all.
 LONGEST_QUERY = 1000
-LONGEST_METADATA = 200  # characters of one value; S3 takes 2 KB of metadata in all
+LONGEST_METADATA = 200
 
 
 def make_key(provider: str, received_at: datetime, digest: str) -> str:
@@ -26,10 +27,10 @@ def store(bucket: Bucket, request: WebhookRequest, received_at: datetime, reques
         "provider": request.provider,
         "received-at": format_instant(received_at),
         "request-id": request_id,
-        "query": request.query[:LONGEST_QUERY],
-        "batch-id": batch_id[:LONGEST_METADATA],
-        "content-type": request.headers.get("content-type", "")[:LONGEST_METADATA],
-        "content-encoding": request.headers.get("content-encoding", "")[:LONGEST_METADATA],
+        "query": cut_metadata(request.query, LONGEST_QUERY),
+        "batch-id": cut_metadata(batch_id, LONGEST_METADATA),
+        "content-type": cut_metadata(request.headers.get("content-type", ""), LONGEST_METADATA),
+        "content-encoding": cut_metadata(request.headers.get("content-encoding", ""), LONGEST_METADATA),
     }
     present = {name: value for name, value in metadata.items() if value}
     bucket.put_new(key, request.body, present, digest)
