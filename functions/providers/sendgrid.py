@@ -39,7 +39,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery, WebhookRequest
-from providers._events import CACHED, Columns, make_columns, parse_json, pick, read_events, restore_item
+from providers._events import CACHED, Columns, join_columns, parse_json, pick, read_events, restore_item
 from providers._fields import hash_canonical, read_epoch, read_text
 from providers._forms import is_form
 from providers._smtp import read_smtp
@@ -185,24 +185,34 @@ def _read(item: Json) -> Columns:
     if type(event_id) is not str or not event_id:
         event_id = read_text(event_id) or hash_canonical(item)
     engaged = event_type in ENGAGED
-    return make_columns(
-        read_epoch(get("timestamp")),
-        event_id,
-        kind,
-        get("email"),
-        # What the send call returned; what follows differs between the events of a message.
-        None if message_id is None else message_id.partition(".")[0],
-        get("singlesend_id") or get("marketing_campaign_id"),
-        get(ARGUMENTS),
-        get("category"),
-        reason,
-        get("url"),
-        ip if engaged else None,
-        get("useragent"),
-        get("marketing_campaign_name") or get("singlesend_name"),
-        get("template_id"),
-        ip_pool=pick(item, "pool", "name") if "pool" in item else None,
-        sending_ip=None if engaged else ip,
+    return join_columns(
+        (
+            read_epoch(get("timestamp")),
+            event_id,
+            kind,
+            get("email"),
+            # What the send call returned; what follows differs between the events of a message.
+            None if message_id is None else message_id.partition(".")[0],
+            get("singlesend_id") or get("marketing_campaign_id"),
+            get(ARGUMENTS),
+            get("category"),
+            reason,
+            get("url"),
+            ip if engaged else None,
+            get("useragent"),
+            get("marketing_campaign_name") or get("singlesend_name"),
+            get("template_id"),
+            None,  # subject
+            None,  # A/B test
+            None,  # its version
+            None,  # the sender's address
+            None,  # subaccount
+            pick(item, "pool", "name") if "pool" in item else None,
+            None if engaged else ip,
+            None,  # routing domain
+            None,  # mailbox provider
+            None,  # its region
+        )
     )
 
 
