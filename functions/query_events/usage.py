@@ -17,6 +17,7 @@ from query_events.lookup_schemas import COUNT, TEXT, TIME, describe, list_of
 from query_events.masking import mask_result
 from query_events.own_parameters import BEGINNING, FROM, TO, OwnParameter, list_inputs, read_own
 from query_events.routing import READ_EVENTS, READ_PII, Request, Route
+from query_events.sizes import fit
 from query_events.usage_query import FILTERS, GROUPS, ORDERS, TIMES, build_statement, has_actions, has_before
 from query_events.values import (
     NUMBERS,
@@ -139,6 +140,7 @@ def answer_usage(request: Request) -> bytes:
     results = [_show_row(groups, row, zone, minutes) for row in rows[1 : limit + 1]] if groups else []
     if not request.caller.may(READ_PII):
         results = [mask_result(result) for result in results]
+    results = fit(results)
     answer: Json = {
         "results": results,
         "total": total,

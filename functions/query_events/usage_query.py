@@ -32,6 +32,8 @@ ORDERS: Final = {
     "errors": "errors",
     "server_errors": "server_errors",
     "error_rate_of_calls": "errors::float8 / nullif(calls, 0)",
+    "calls_per_minute": "calls",
+    "errors_per_minute": "errors",
     "uptime_of_minutes": "up::float8 / nullif(minutes, 0)",
     "milliseconds_average": "average",
     "milliseconds_p50": "p50",
@@ -41,6 +43,12 @@ ORDERS: Final = {
     "companies": "companies",
     "new_users": "new_users",
     "new_companies": "new_companies",
+    "calls_before": "coalesce(before.weight, 0)",
+    "growth_of_calls_before": "calls::float8 / nullif(before.weight, 0)",
+    "seconds_to_first_success_p50": "success_p50",
+    "seconds_to_first_success_p95": "success_p95",
+    "transactions": "coalesce(acted.weight, 0)",
+    "calls_per_transaction": "calls::float8 / nullif(acted.weight, 0)",
 }
 
 _JOINED: Final = """
@@ -51,19 +59,24 @@ _JOINED: Final = """
     LEFT JOIN agents g ON g.agent_id = a.agent_id
 """
 _CALLS: Final = _JOINED.format(kind="call")
-# Of whom no such call is known from before the range: where the first one is. Each is looked up by the index of
-# identities, which ends with the first call that it finds.
+# How to go about it whatever the statistics say, which know nothing of days that have just been loaded. Unlike a page
+# of a search all is joined by hashes, so that nothing is read as often as something else has rows; what a person did
+# before is looked up by the index of identities.
+SETTINGS: Final = "SET LOCAL enable_hashjoin = on; SET LOCAL enable_nestloop = off; SET LOCAL enable_seqscan = off; "
+# Whether somebody made such a call before the range.
+EARLIER: Final = """
+LEFT JOIN LATERAL (
+    SELECT true AS is_known FROM activities a
+    WHERE a.{activity} = ANY (ARRAY(SELECT i.identity_id FROM identities i WHERE i.{identity} = {subject}))
+      AND (SELECT o.activity_type = 'call' AND {such_before} FROM operations o WHERE o.operation_id = a.operation_id)
+      AND a.occurred_at < %(from)s LIMIT 1) AS earlier ON true
+"""
+# Of whom no such call is known from before the range: where the first one is.
 _FIRST: Final = """
 first_{name} AS MATERIALIZED (
     SELECT DISTINCT ON (who) who, occurred_at, activity_key
     FROM (SELECT p.{who} AS who FROM (SELECT DISTINCT {who} FROM calls WHERE {who} IS NOT NULL AND {such}) AS p
-          LEFT JOIN LATERAL (
-              SELECT true AS is_known
-              FROM identities i
-              JOIN activities a ON a.{activity} = i.identity_id
-              JOIN operations o ON o.operation_id = a.operation_id AND o.activity_type = 'call' AND {such_before}
-              WHERE i.{identity} = p.{who} AND a.occurred_at < %(from)s LIMIT 1) AS earlier ON true
-          WHERE is_known IS NULL) AS new
+          {earlier} WHERE is_known IS NULL) AS new
     JOIN {source} ON {source_who} = who AND {source_such}
     ORDER BY who, occurred_at, activity_key
 )"""
@@ -80,9 +93,7 @@ _WEIGHED: Final = """
 _PEOPLE: Final = ("person_id", "identity_id", "person_id")
 _COMPANIES: Final = ("company_id", "company_id", "identity_id")
 
-# The tables are joined by hashes, unlike a page of a search: so many keys are looked up here.
 _STATEMENT: Final = """
-SET LOCAL enable_hashjoin = on;
 WITH calls AS MATERIALIZED (
     SELECT {groups} a.occurred_at, a.activity_key, coalesce(a.weight, 1)::bigint AS weight, a.duration, u.person_id,
            a.company_id, coalesce(o.status >= 400, true) AS is_error, coalesce(o.status >= 500, true) AS is_server_error
@@ -91,12 +102,12 @@ WITH calls AS MATERIALIZED (
 ),
 {firsts},
 first_seen AS (
-    SELECT f.who, f.occurred_at, f.activity_key,
-           extract(epoch FROM f.occurred_at - min(a.occurred_at))::float8 AS seconds
+    SELECT f.who, f.occurred_at, f.activity_key, (extract(epoch FROM f.occurred_at) - earliest)::float8 AS seconds
     FROM first_successes f
-    JOIN identities i ON i.person_id = f.who
-    JOIN activities a ON a.identity_id = i.identity_id
-    GROUP BY f.who, f.occurred_at, f.activity_key
+    CROSS JOIN LATERAL (
+        SELECT min(extract(epoch FROM a.occurred_at)) AS earliest FROM activities a
+        WHERE a.identity_id = ANY (ARRAY(SELECT i.identity_id FROM identities i WHERE i.person_id = f.who))
+          AND a.occurred_at <= f.occurred_at) AS seen
 ),
 counted AS (
     SELECT {names} {key} AS key, coalesce(sum(weight), 0)::bigint AS calls,
@@ -191,7 +202,7 @@ def build_statement(
     of_actions = [FILTERS[name] for name in filters if name not in FILTERS_OF_CALLS]
     if named:
         of_actions.append("o.name = ANY (%(transactions)s)")
-    return _STATEMENT.format(
+    return SETTINGS + _STATEMENT.format(
         groups=shown,
         joined=_CALLS,
         firsts=",".join(
@@ -215,13 +226,12 @@ def build_statement(
 
 def _build_first(name: str, who: str, activity: str, identity: str, *, successful: bool = False, filtered: bool) -> str:
     source, alias = (_ALL_CALLS, "unfiltered") if filtered else ("calls", "calls")
+    such_before = "o.status < 400" if successful else "true"
     return _FIRST.format(
         name=name,
         who=who,
-        activity=activity,
-        identity=identity,
         such="NOT is_error" if successful else "true",
-        such_before="o.status < 400" if successful else "true",
+        earlier=EARLIER.format(activity=activity, identity=identity, subject=f"p.{who}", such_before=such_before),
         source=source,
         source_who=f"{alias}.{who}",
         source_such=f"NOT {alias}.is_error" if successful else "true",

@@ -11,6 +11,7 @@ from common.json_text import encode_json
 from query_events.lookup_schemas import COUNT, TEXT, TIME, describe, list_of
 from query_events.own_parameters import FROM, TO, OwnParameter, list_inputs, read_own
 from query_events.routing import READ_EVENTS, Request, Route
+from query_events.usage_query import EARLIER, SETTINGS
 from query_events.values import SHOWN, ZONE, Form, Reading, read_time, refuse
 
 PATH: Final = "/api/v1/usage/retention"
@@ -18,8 +19,8 @@ USUAL_WEEKS: Final = 12
 WEEK: Final = timedelta(weeks=1)
 # Who is counted: the column of a call that says whose it is, that of an activity, and that of its identity.
 SUBJECTS: Final = {
-    "users": {"who": "u.person_id", "activity": "identity_id", "identity": "person_id"},
-    "companies": {"who": "a.company_id", "activity": "company_id", "identity": "identity_id"},
+    "users": ("u.person_id", "identity_id", "person_id"),
+    "companies": ("a.company_id", "company_id", "identity_id"),
 }
 MEANINGS: Final = {
     "week": "the Monday of the week in which they made their first call at all",
@@ -27,8 +28,7 @@ MEANINGS: Final = {
     "retained": "how many of these made a call in that week, in the next one, and so on up to the last of the range",
     "rates": "retained / size",
 }
-STATEMENT: Final = """
-SET LOCAL enable_hashjoin = on;
+_STATEMENT: Final = """
 WITH active AS MATERIALIZED (
     SELECT DISTINCT {who} AS who, date_trunc('week', a.occurred_at AT TIME ZONE %(zone)s)::date AS week
     FROM activities a
@@ -39,12 +39,7 @@ WITH active AS MATERIALIZED (
 new AS MATERIALIZED (
     SELECT began.who, began.week
     FROM (SELECT who, min(week) AS week FROM active GROUP BY who) AS began
-    LEFT JOIN LATERAL (
-        SELECT true AS is_known
-        FROM identities i
-        JOIN activities a ON a.{activity} = i.identity_id
-        JOIN operations o ON o.operation_id = a.operation_id AND o.activity_type = 'call'
-        WHERE i.{identity} = began.who AND a.occurred_at < %(from)s LIMIT 1) AS earlier ON true
+    {earlier}
     WHERE is_known IS NULL
 )
 SELECT new.week, (active.week - new.week) / 7 AS since, count(*)
@@ -66,6 +61,13 @@ PARAMETERS: Final = (
 )
 
 
+def build_statement(subject: str) -> str:
+    """The SQL of how many of the users, or companies, who began in a week called so many weeks later."""
+    who, activity, identity = SUBJECTS[subject]
+    earlier = EARLIER.format(activity=activity, identity=identity, subject="began.who", such_before="true")
+    return SETTINGS + _STATEMENT.format(who=who, earlier=earlier)
+
+
 def find_monday(instant: datetime, zone: tzinfo) -> date:
     """The Monday of the week in which it is."""
     day = instant.astimezone(zone).date()
@@ -85,7 +87,7 @@ def answer_retention(request: Request) -> bytes:
     subject = values.get("of", "users")
     with request.connect().cursor() as database:
         try:
-            database.execute(STATEMENT.format(**SUBJECTS[subject]), {"from": begin, "to": end, "zone": str(zone)})
+            database.execute(build_statement(subject), {"from": begin, "to": end, "zone": str(zone)})
         except errors.InvalidParameterValue:
             raise refuse("timezone", "is not known to the database") from None
         rows = database.fetchall()

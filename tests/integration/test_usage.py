@@ -8,8 +8,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from psycopg2.extensions import connection as Connection
 
 from common.errors import ApiError
+from query_events.app import SESSION
 from query_events.routing import READ_EVENTS, Caller
 from query_events.usage import ROUTES
 from tests.integration.conftest import NOW, Connect
@@ -80,9 +82,17 @@ def count_by_hand(calls: list[dict[str, Any]], minutes: float) -> dict[str, Any]
 
 def ask(connect: Connect, caller: Caller = REP, /, **given: str) -> dict[str, Any]:
     """The answer to a request."""
+    return make_request(open_query(connect), USAGE, given, caller)
+
+
+def open_query(connect: Connect) -> Connection:
+    """A connection with the settings that the query function has."""
     connection = connect("mailwake_query")
     connection.autocommit = True
-    return make_request(connection, USAGE, given, caller)
+    with connection.cursor() as cursor:
+        for name, value in SESSION.items():
+            cursor.execute("SELECT set_config(%s, %s, false)", (name, value))
+    return connection
 
 
 def test_total_is_as_counted_by_hand(connect: Connect) -> None:

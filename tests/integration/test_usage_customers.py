@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from common.errors import ApiError
+from query_events.sizes import LARGEST_RESULTS, measure
+from query_events.usage import MEANINGS
 from tests.integration.conftest import NOW, Connect
+from tests.integration.requests import REP, make_request
 from tests.integration.test_behaviour import load, make_batch
-from tests.integration.test_usage import ask, show
+from tests.integration.test_usage import USAGE, ask, open_query, show
 
 Item = dict[str, Any]
 MERGED = {"u3": "u1", "u4": "u1"}  # alias → who it is
@@ -40,7 +43,7 @@ def make_calls(random: Random, number: int) -> list[Item]:
         }
         status = random.choice((200, 201, 404, 500, None, 404, 404))
         if status is not None:
-            call["response"] = {"time": show(at + timedelta(milliseconds=20)), "status": status}
+            call["response"] = {"time": show(at + timedelta(milliseconds=random.randrange(1, 999))), "status": status}
         calls.append(call)
     return calls
 
@@ -210,21 +213,54 @@ def test_filters_do_not_make_newcomers(connect: Connect) -> None:
     assert 0 < expected["new_users"] < everything["new_users"]
 
 
-def test_rows_come_in_the_order_that_is_asked_for(connect: Connect) -> None:
-    """By any number or group, upwards or down, as many as wanted; nothing comes last."""
+@pytest.mark.parametrize("order", ["company", *MEANINGS])
+def test_rows_come_in_the_order_that_is_asked_for(connect: Connect, order: str) -> None:
+    """By any number or group, upwards or down; what is null comes last."""
     random = Random(4)
     calls = make_calls(random, 200)
     unanswered = {**calls[0], "company_id": "c10", "transaction_id": "x"}
     unanswered.pop("response", None)
     unanswered["request"] = {**unanswered["request"], "time": show(NOW - timedelta(hours=1))}
-    send(connect, [*calls, unanswered], [])
-    for order in ("users", "-users", "-error_rate_of_calls", "milliseconds_p99", "-company", "company", "-new_users"):
-        rows = ask(connect, **ASKED, group_by="company", order=order)["results"]
-        found = [row[order.removeprefix("-")] for row in rows]
+    send(connect, [*calls, unanswered], make_actions(random, 30))
+    for sign in ("", "-"):
+        rows = ask(connect, **ASKED, group_by="company", order=sign + order)["results"]
+        found = [row[order] for row in rows]
         told = [value for value in found if value is not None]
-        assert len(told) == len(found) - (order == "milliseconds_p99")
-        assert found[: len(told)] == sorted(told, reverse=order.startswith("-"))
-    assert ask(connect, **ASKED, group_by="company", order="-company", limit="2")["results"][0]["company"] == "c9"
+        assert found[: len(told)] == sorted(told, reverse=sign == "-")
+        assert len({*told}) > (order != "companies")  # nothing is told by what is the same in all rows
+        assert (None in found) is (order in NULLABLE)
+
+
+NULLABLE = {
+    *("milliseconds_average", "milliseconds_p50", "milliseconds_p90", "milliseconds_p99", "growth_of_calls_before"),
+    *("seconds_to_first_success_p50", "seconds_to_first_success_p95", "calls_per_transaction"),
+}
+
+
+def test_limit_is_the_number_of_rows(connect: Connect) -> None:
+    """The first ones in order; the others are counted."""
+    send(connect, make_calls(Random(4), 200), [])
+    answer = ask(connect, **ASKED, group_by="company", order="-company", limit="2")
+    assert [row["company"] for row in answer["results"]] == ["c9", "c8"]
+    assert answer["total_count"] == 10
+
+
+def test_answer_is_never_too_large(connect: Connect) -> None:
+    """Of many groups with long names as many come as an answer may hold; also where all are new, it takes seconds."""
+    calls = [
+        {
+            "request": {"time": show(NOW - timedelta(seconds=number + 1)), "uri": "/", "verb": "GET"},
+            "user_id": f"{number:05}" + "u" * 250,
+        }
+        for number in range(10_000)
+    ]
+    load(connect("mailwake_loader"), make_batch("moesif", "events", calls))
+    connection = open_query(connect)
+    with connection.cursor() as cursor:  # the statistics don't know yet what was loaded
+        cursor.execute("SET statement_timeout = '5s'")
+    answer = make_request(connection, USAGE, {"group_by": "user", "limit": "10000"}, REP)
+    assert answer["total_count"] == 10_000
+    assert LARGEST_RESULTS * 0.9 < measure(answer["results"]) <= LARGEST_RESULTS
 
 
 @pytest.mark.parametrize("order", ["colour", "company", "--calls"])

@@ -12,7 +12,7 @@ from query_events.usage_retention import ROUTES
 from tests.integration.conftest import NOW, Connect
 from tests.integration.requests import REP, make_request
 from tests.integration.test_behaviour import load, make_batch
-from tests.integration.test_usage import show
+from tests.integration.test_usage import open_query, show
 from tests.integration.test_usage_customers import find_firsts, get_person, get_time, make_actions, make_calls, send
 
 (RETENTION,) = ROUTES
@@ -21,9 +21,7 @@ ZONE = ZoneInfo("America/New_York")
 
 def ask(connect: Connect, caller: Caller = REP, /, **given: str) -> dict[str, Any]:
     """The answer to a request."""
-    connection = connect("mailwake_query")
-    connection.autocommit = True
-    return make_request(connection, RETENTION, given, caller)
+    return make_request(open_query(connect), RETENTION, given, caller)
 
 
 def find_week(call: dict[str, Any]) -> datetime:
