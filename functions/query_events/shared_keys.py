@@ -42,7 +42,7 @@ from query_events.parameters import PARAMETERS
 FEW: Final = 100
 FEW_COUNTED: Final = 500  # the planner takes time for each, a count more
 SOME: Final = 2_000
-MOST: Final = 20_000
+MOST: Final = 10_000
 MOST_UNCOUNTED: Final = 5_000  # finding keys takes longer than walking to a page of events so frequent
 
 Shape = tuple[str, bool, bool]  # of a filter: its row's name, negated, prefix; its value is bound under its number
