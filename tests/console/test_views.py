@@ -48,6 +48,7 @@ def page(browser: Browser, signed_in: Any, stack: Stack) -> Any:
 def search(page: Page, text: str) -> None:
     """Types into the box."""
     page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
     page.keyboard.type(text)
     page.keyboard.press("Enter")
 
@@ -92,6 +93,7 @@ def test_long_results_go_on(page: Page) -> None:
     """More are loaded behind those that are there."""
     search(page, "newsletter november part")
     more = page.get_by_role("button", name="Load more")
+    expect(more).to_be_visible()
     before = page.locator(".results > li").count()
     more.click()
     expect(page.locator(".results > li").nth(before)).to_be_visible()

@@ -1,7 +1,7 @@
 // The console: a search box, and the view that the address names.
 import { Arrivals } from "./arrivals.js";
 import { EventView, MessageView } from "./details.js";
-import { html, render, useEffect, useRef, useState } from "./dom.js";
+import { html, render, useEffect, useLayoutEffect, useRef, useState } from "./dom.js";
 import { Heading, Nothing } from "./parts.js";
 import { Metrics } from "./metrics.js";
 import { classify, go, usePlace } from "./place.js";
@@ -40,8 +40,9 @@ function SearchBox({ place }) {
   const box = useRef(null);
   const shown = place.view === "search" ? place.parameters.q : ["recipients", "messages"].includes(place.view) ? place.value : "";
   const [text, setText] = useState(shown ?? "");
-  useEffect(() => setText(shown ?? ""), [shown]);
-  useEffect(() => {
+  // Before the box is seen: who types at once must not lose what she types.
+  useLayoutEffect(() => setText(shown ?? ""), [shown]);
+  useLayoutEffect(() => {
     const jump = (event) => {
       const isTyping = event.target.closest?.("input, select, textarea, [contenteditable]");
       if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || isTyping) return;
@@ -54,9 +55,10 @@ function SearchBox({ place }) {
   }, []);
   const submit = (event) => {
     event.preventDefault();
-    if (!text.trim()) return box.current.focus();
-    const [view, value] = classify(text);
-    go(view, value, view === "search" ? { q: text.trim() } : {});
+    const typed = box.current.value.trim();
+    if (!typed) return box.current.focus();
+    const [view, value] = classify(typed);
+    go(view, value, view === "search" ? { q: typed } : {});
     box.current.blur();
   };
   return html`<search><form onSubmit=${submit}>
