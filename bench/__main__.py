@@ -19,7 +19,8 @@ from bench.export import measure_export
 from bench.figures import Figure, draw_table
 from bench.filters import measure_filters
 from bench.loading import load_alone, measure_load
-from bench.metrics import measure_metrics, summarise
+from bench.metrics import MONTHS as YEAR_MONTHS
+from bench.metrics import measure_metrics, measure_year, summarise
 from bench.pages import measure_pages
 from bench.parsing import measure_parsing
 from bench.progress import count_up, say
@@ -115,6 +116,11 @@ def main() -> int:
     busy = os.getloadavg()[0]
     if set(OF_DATABASE) & set(options.only):
         figures, data = measure_database(options.only, options.events, options.seed)
+    if "metrics" in options.only:
+        figures += measure_year(options.events, options.seed)
+        data.append(
+            f"metrics over a year: {options.events:,} other events, spread over it, in {YEAR_MONTHS} partitions"
+        )
     if "parsing" in options.only:
         figures += measure_parsing()
     if "behaviour" in options.only:

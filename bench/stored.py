@@ -15,7 +15,7 @@ from s3_loader.batches import Batch, Expired, Limits, parse_batch
 
 BATCH_SIZE = 350  # events of a webhook POST
 RECEIVED_AT = START + timedelta(days=DAYS + 15)  # all batches: after every event
-LIMITS = Limits(timedelta(days=400), START - timedelta(days=30))
+LIMITS = Limits(timedelta(days=500), START - timedelta(days=400))
 MONTHS = 3  # that the traffic's events lie in, at most
 
 
@@ -55,9 +55,10 @@ def write_blobs(path: Path, contents: Iterable[bytes], show: Callable[[int], Non
     return Blobs(path, tuple(ends))
 
 
-def write_bodies(path: Path, events: int, seed: int, show: Callable[[int], None]) -> Blobs:
-    """Generate traffic of so many events."""
-    return write_blobs(path, batches(events, seed, batch_size=BATCH_SIZE), show)
+def write_bodies(path: Path, events: int, seed: int, show: Callable[[int], None], days: int = DAYS) -> Blobs:
+    """Generate traffic of so many events, spread over most of the days; however many these are, they end together."""
+    start = START - timedelta(days=days - DAYS)
+    return write_blobs(path, batches(events, seed, batch_size=BATCH_SIZE, start=start, days=days), show)
 
 
 def make_batch(number: int, body: bytes, received_at: datetime = RECEIVED_AT) -> Batch:

@@ -28,11 +28,11 @@ DAYS = 45  # so that any number of events lies in two monthly partitions, three 
 class Traffic:
     """One customer's traffic: yields (arrival, event) pairs without end."""
 
-    def __init__(self, events: int, seed: int, vocabulary: int, start: datetime) -> None:
+    def __init__(self, events: int, seed: int, vocabulary: int, start: datetime, days: int = DAYS) -> None:
         self._words = Vocabulary(vocabulary)
         self._draw = Random(f"traffic {seed} {vocabulary}")
         messages = max(60, int(events / EVENTS_PER_MESSAGE))
-        self._messages_a_day = max(2, messages // DAYS)
+        self._messages_a_day = max(2, messages // days)
         self._lives = Messages(self._words, self._draw, max(40, messages // 3))
         self._start = int(start.timestamp())
 
@@ -80,12 +80,17 @@ class Traffic:
 
 
 def batches(
-    events: int, seed: int = 1, vocabulary: int = BENCHMARK_VOCABULARY, batch_size: int = 350, start: datetime = START
+    events: int,
+    seed: int = 1,
+    vocabulary: int = BENCHMARK_VOCABULARY,
+    batch_size: int = 350,
+    start: datetime = START,
+    days: int = DAYS,
 ) -> Iterator[bytes]:
-    """Yield webhook bodies (JSON array bytes) that hold exactly `events` events, in order of arrival."""
+    """Yield webhook bodies (JSON array bytes) that hold exactly `events` events of some `days`, in order of arrival."""
     if start.tzinfo is None:
         raise ValueError("start must be an aware datetime")
-    traffic = Traffic(events, seed, vocabulary, start).run()
+    traffic = Traffic(events, seed, vocabulary, start, days).run()
     encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
     left = events
     while left > 0:

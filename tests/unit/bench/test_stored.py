@@ -1,6 +1,7 @@
 from pathlib import Path
 
-from bench.stored import make_batch, parse_stored, write_blobs, write_bodies
+from bench.metrics import MONTHS, RANGES, SPREAD_DAYS, YEAR
+from bench.stored import RECEIVED_AT, make_batch, parse_stored, write_blobs, write_bodies
 from common.events import Event
 
 
@@ -23,6 +24,21 @@ def test_all_generated_events_can_be_loaded(tmp_path: Path) -> None:
     items = [item for number, body in enumerate(bodies.read(0, 3)) for item in parse_stored(make_batch(number, body))]
     assert len(items) == 1_000
     assert all(type(item) is Event for item in items)
+
+
+def test_traffic_of_a_year_can_be_loaded_too(tmp_path: Path) -> None:
+    """It fills a whole year, so that metrics over one read it all."""
+    bodies = write_bodies(tmp_path / "bodies", 10_000, 1, lambda _done: None, SPREAD_DAYS)
+    items = [
+        item
+        for number, body in enumerate(bodies.read(0, bodies.count))
+        for item in parse_stored(make_batch(number, body))
+    ]
+    times = [item.occurred_at for item in items if type(item) is Event]
+    assert len(times) == 10_000
+    assert max(times) < RECEIVED_AT
+    assert max(times) - min(times) > RANGES[YEAR]
+    assert len({f"{at:%Y-%m}" for at in times}) == MONTHS
 
 
 def test_batches_have_names_of_their_own() -> None:
