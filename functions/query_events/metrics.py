@@ -15,19 +15,18 @@ from common.events import Json
 from common.json_text import encode_json
 from query_events.answers import Answer
 from query_events.csv_text import CSV, wants_csv, write_csv
-from query_events.keywords import DOMAINS, WORDS, Keywords
+from query_events.keywords import Keywords
 from query_events.lookup_schemas import METRICS
 from query_events.masking import mask_result
 from query_events.metrics_query import COUNTS, FILTERS, GROUPS, SECONDS, TIMES, build_statement
-from query_events.own_parameters import FROM, PROVIDERS, TO, OwnParameter, list_inputs, read_own
+from query_events.own_parameters import FROM, TO, OwnParameter, list_inputs, read_own
+from query_events.parameters import PARAMETERS as SEARCHED
 from query_events.routing import READ_EVENTS, READ_PII, Request, Route
 from query_events.values import (
     SHOWN,
-    TEXTS,
     ZONE,
     Form,
     Reading,
-    keywords,
     one_of,
     read_number,
     read_time,
@@ -109,12 +108,7 @@ PARAMETERS: Final = (
     OwnParameter(
         "group_by", one_of(GROUPS)._replace(read=_read_groups), f"any of {', '.join(GROUPS)}, separated by commas"
     ),
-    OwnParameter("campaigns", keywords(WORDS), "words of the campaign"),
-    OwnParameter("campaign_ids", TEXTS, "campaigns"),
-    OwnParameter("templates", keywords(WORDS), "words of the template's id"),
-    OwnParameter("template_ids", TEXTS, "ids of templates"),
-    PROVIDERS,
-    OwnParameter("recipient_domains", keywords(DOMAINS), "words of the recipient's domain"),
+    *(OwnParameter(row.name, row.form, row.meaning) for row in map(SEARCHED.__getitem__, FILTERS)),
     OwnParameter(
         "order",
         Form(_read_order, {"type": "string", "enum": ["", *(sign + name for name in _ORDERS for sign in ("", "-"))]}),

@@ -7,8 +7,12 @@ day's (or hour's) boundary in the asked zone cuts, are counted over the events a
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from pypika import Table
+from pypika.terms import Criterion
+
 from common.figures import Figure, build_counted
-from query_events.keywords import DOMAINS, WORDS
+from query_events.conditions import kinds, mailings, receivers
+from query_events.parameters import PARAMETERS
 
 GROUPS: Final = ("campaign", "template", "provider", "recipient_domain", "day", "hour")
 TIMES: Final = ("day", "hour")
@@ -16,18 +20,15 @@ _BUCKETS: Final = {
     "day": "({0} AT TIME ZONE %(zone)s)::date",
     "hour": "date_trunc('hour', {0}, %(zone)s)",
 }
-# What a filter asks of a row with what mailings, or receivers, share.
-_OF_MAILINGS: Final = {
-    "campaigns": f"space_words(campaign, '{WORDS}') LIKE ANY (%(campaigns_patterns)s)",
-    "campaign_ids": "campaign = ANY (%(campaign_ids)s)",
-    "templates": f"space_words(template, '{WORDS}') LIKE ANY (%(templates_patterns)s)",
-    "template_ids": "template = ANY (%(template_ids)s)",
-}
-_OF_PROVIDERS: Final = {"providers": "provider = ANY (%(providers)s)"}
-_OF_DOMAINS: Final = {
-    "recipient_domains": f"space_words(domain, '{DOMAINS}') LIKE ANY (%(recipient_domains_patterns)s)"
-}
-FILTERS: Final = (*_OF_MAILINGS, *_OF_PROVIDERS, *_OF_DOMAINS)
+# The search's filters on columns that summaries have too, under the same names.
+FILTERS: Final[Sequence[str]] = (
+    "campaigns",
+    "campaign_ids",
+    "templates",
+    "template_ids",
+    "providers",
+    "recipient_domains",
+)
 _BOUNCES: Final = (
     *(Figure.BOUNCED_HARD, Figure.BOUNCED_SOFT, Figure.BOUNCED_BLOCK, Figure.BOUNCED_ADMIN),
     Figure.BOUNCED_UNDETERMINED,
@@ -159,29 +160,27 @@ def _add_up(name: str) -> str:
     return f"coalesce(sum(times) FILTER (WHERE figure IN ({figures}){timed}), 0)::bigint"
 
 
-def _list(conditions: Mapping[str, str], filters: Sequence[str]) -> str:
-    return " AND ".join(conditions[name] for name in filters if name in conditions)
+def _ask_of(tables: Sequence[Table], filters: Sequence[str]) -> str:
+    """What the filters on these tables ask of a row; their columns' names stand alone, so of a summary's row too."""
+    asked = [PARAMETERS[name].filter for name in filters]
+    criteria = [one.holds(name) for name, one in zip(filters, asked, strict=True) if one and one.table in tables]
+    return str(Criterion.all(criteria)) if criteria else ""
 
 
 def _narrow(filters: Sequence[str]) -> str:
     """What is asked of an event; its shared rows are found first, IS TRUE keeps them from being joined."""
     asked = ""
-    if condition := _list(_OF_PROVIDERS, filters):
-        asked += f" AND k.{condition}"
-    if condition := _list(_OF_MAILINGS, filters):
-        for name in {"campaigns", "templates"} & set(filters):  # for the index of words
-            condition += f" AND split_words({name[:-1]}) && %({name}_rarest)s"
-        asked += f" AND (e.mailing_key IN (SELECT mailing_key FROM mailings WHERE {condition})) IS TRUE"
-    if condition := _list(_OF_DOMAINS, filters):
-        asked += f" AND (e.receiver_key IN (SELECT receiver_key FROM receivers WHERE {condition})) IS TRUE"
+    for table, key in ((kinds, "kind_key"), (mailings, "mailing_key"), (receivers, "receiver_key")):
+        if condition := _ask_of([table], filters):
+            asked += f" AND (e.{key} IN (SELECT {key} FROM {table.get_sql()} WHERE {condition})) IS TRUE"
     return asked
 
 
 def _choose(filters: Sequence[str]) -> str:
     """What is asked of an entry of a summary."""
     asked = ["true"]
-    if condition := _list(_OF_MAILINGS | _OF_PROVIDERS, filters):
+    if condition := _ask_of([mailings, kinds], filters):
         asked.append(f"(entry.mailing_id IN (SELECT mailing_id FROM summary_mailings WHERE {condition})) IS TRUE")
-    if condition := _list(_OF_DOMAINS, filters):
+    if condition := _ask_of([receivers], filters):
         asked.append(f"(entry.domain_id IN (SELECT domain_id FROM summary_domains WHERE {condition})) IS TRUE")
     return " AND ".join(asked)

@@ -1,7 +1,7 @@
 """Metrics counted by hand: event by event over the raw rows, in the words of docs/api.md and nothing of the SQL."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -100,16 +100,21 @@ def find_group(row: Row, groups: Sequence[str], zone: ZoneInfo) -> tuple[Any, ..
 
 
 def count_by_hand(
-    rows: Sequence[Row], begin: datetime, end: datetime, groups: Sequence[str], zone: str
+    rows: Sequence[Row],
+    begin: datetime,
+    end: datetime,
+    groups: Sequence[str],
+    zone: str,
+    fits: Callable[[Row], bool] = lambda _: True,
 ) -> dict[tuple[Any, ...], dict[str, int]]:
-    """The counts that are not 0, and the percentiles, by group."""
+    """The counts that are not 0 of the events that fit, and the percentiles, by group."""
     stories: dict[Any, list[Row]] = defaultdict(list)
     for row in rows:
         stories[row.message_id, row.recipient].append(row)
     counts: dict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
     delays: dict[tuple[Any, ...], list[int]] = defaultdict(list)
     for row in rows:
-        if not begin <= row.occurred_at < end:
+        if not begin <= row.occurred_at < end or not fits(row):
             continue
         names, seconds = count_event(row, stories[row.message_id, row.recipient])
         group = find_group(row, groups, ZoneInfo(zone))

@@ -13,13 +13,14 @@ from common.errors import ApiError
 from maintain_partitions.partitions import maintain_partitions
 from query_events import metrics
 from query_events.metrics import RATES
-from query_events.metrics_query import COUNTS, SECONDS
+from query_events.metrics_query import COUNTS, FILTERS, SECONDS, build_statement
+from query_events.parameters import PARAMETERS
 from query_events.routing import READ_EVENTS, Caller, Request
 from s3_loader.loading import Loader
 from summarise_hours.summaries import find_end, summarise_hours
 from tests.integration.batches import make_batch, make_event, parse
 from tests.integration.conftest import NOW, Connect
-from tests.integration.metrics import count_by_hand, read_rows
+from tests.integration.metrics import Row, count_by_hand, read_rows
 from tests.integration.requests import REP, make_request
 from tests.integration.test_loading import count, load, select
 from tests.integration.test_single_use import receive
@@ -41,25 +42,48 @@ QUESTIONS: Sequence[dict[str, str]] = (
     {"group_by": "recipient_domain", "from": "2026-10-31T17:21:09Z", "to": "2026-11-20T03:59:59.5Z"},
 )
 
+# Filters, and the stored events that they let through.
+NARROWED: Sequence[tuple[dict[str, str], Callable[[Row], bool]]] = (
+    ({"campaigns": "autumn"}, lambda row: row.campaign == "autumn sale"),
+    ({"campaigns": "sale autumn"}, lambda _: False),
+    ({"campaigns": "sale,ER"}, lambda row: row.campaign == "autumn sale"),
+    ({"campaign_ids": "winter,summer", "group_by": "day"}, lambda row: row.campaign == "winter"),
+    (
+        {"templates": "one", "recipient_domains": "mail.example", "group_by": "campaign"},
+        lambda row: row.template == "one" and row.domain == "mail.example.org",
+    ),
+    (
+        {"template_ids": "two", "campaigns": "Autumn Sale", "group_by": "recipient_domain"},
+        lambda row: row.template == "two" and row.campaign == "autumn sale",
+    ),
+    ({"providers": "sparkpost", "recipient_domains": "com"}, lambda row: row.domain == "example.com"),
+    ({"providers": "mailgun", "timezone": "Asia/Kathmandu"}, lambda _: False),
+)
+
 
 def ask(connection: Connection, **given: str) -> dict[str, Any]:
     """The decoded answer."""
     return make_request(connection, ROUTE, {"limit": "10000"} | {n.strip("_"): v for n, v in given.items()})
 
 
-def check_counts(connection: Connection, questions: Sequence[dict[str, str]] = QUESTIONS) -> None:
+def check_counts(
+    connection: Connection,
+    questions: Sequence[dict[str, str]] = QUESTIONS,
+    narrowed: Sequence[tuple[dict[str, str], Callable[[Row], bool]]] = (),
+) -> None:
     """Compares metrics with counts by hand over the events that are stored."""
     rows = read_rows(connection)
-    for question in questions:
+    everything: Callable[[Row], bool] = lambda _: True  # noqa: E731
+    for question, fits in (*((question, everything) for question in questions), *narrowed):
         given = {"from": BEGIN.isoformat(), "to": NOW.isoformat()} | question
         begin, end = (datetime.fromisoformat(given[name]) for name in ("from", "to"))
         groups = question["group_by"].split(",") if "group_by" in question else []
-        by_hand = count_by_hand(rows, begin, end, groups, given.get("timezone", "UTC"))
+        by_hand = count_by_hand(rows, begin, end, groups, given.get("timezone", "UTC"), fits)
         answer = ask(connection, **given)
         results = answer["results"] if groups else [answer["total"]]
         found = {tuple(result[name] for name in groups): keep_counts(result) for result in results}
         assert found == (by_hand or ({} if groups else {(): {}})), question
-        whole = count_by_hand(rows, begin, end, [], "UTC").get((), {})
+        whole = count_by_hand(rows, begin, end, [], "UTC", fits).get((), {})
         assert keep_counts(answer["total"]) == whole
         assert answer["total_count"] == len(answer["results"])
 
@@ -111,7 +135,7 @@ def make_traffic(draw: random.Random, messages: int, oldest: float, youngest: fl
         message = f"message-{draw.randrange(10**9)}" if draw.random() < 0.9 else None
         at = draw.uniform(youngest, oldest)
         fields = {
-            "campaign_id": draw.choice(["autumn", "winter", None]),
+            "campaign_id": draw.choice(["autumn sale", "winter", None]),
             "template_id": draw.choice(["one", "two"]),
             "rcpt_to": f"ada@{draw.choice(['example.com', 'mail.example.org'])}",
         }
@@ -191,6 +215,32 @@ def test_metrics_are_what_a_count_by_hand_gives(connect: Connect, seed: int) -> 
     run(migrator)
     check_counts(query)
     assert run(migrator) == 0
+
+
+def test_filtered_metrics_are_what_a_count_by_hand_gives(connect: Connect) -> None:
+    """Over the events alone, over summaries, over both where hours changed; events that don't fit still tell."""
+    draw = random.Random(9)
+    loader, migrator, query = connect("mailwake_loader"), connect("mailwake_migrator"), open_query(connect)
+    events = make_traffic(draw, 60, 95 * DAY, 60)
+    late = [events.pop(draw.randrange(len(events))) for _ in range(40)]
+    load_all(loader, events)
+    check_counts(query, (), NARROWED)
+    run(migrator)
+    check_counts(query, (), NARROWED)
+    load_all(loader, late, "late")
+    assert count(migrator, "stale_hours") > 0
+    check_counts(query, (), NARROWED)
+
+
+def test_filters_are_those_of_the_search() -> None:
+    """The same names ask the same, in the same words: also of words that only some index knows to use."""
+    for row in metrics.PARAMETERS:
+        if row.name in FILTERS:
+            assert (row.form, row.meaning) == (PARAMETERS[row.name].form, PARAMETERS[row.name].meaning)
+    statement = build_statement([], ["campaigns"], "accepted", descending=True)
+    condition = PARAMETERS["campaigns"].filter
+    assert condition is not None
+    assert statement.count(str(condition.holds("campaigns"))) == 3  # twice of events, once of hours
 
 
 def test_hours_that_are_counted_come_from_their_summaries(connect: Connect) -> None:
