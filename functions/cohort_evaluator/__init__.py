@@ -1,0 +1,1 @@
+"""Evaluates saved cohorts of users and companies."""

@@ -1,0 +1,458 @@
+"""Definitions of cohorts: from JSON to conditions. docs/cohorts.md describes the form; nothing in it has a default.
+
+`stopped`, `restarted` and `did_not` are short for combinations of other conditions.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cohort_evaluator.conditions import (
+    ACTIVITIES,
+    COMPANY,
+    MAIL,
+    USER,
+    All,
+    AnyOf,
+    Calendar,
+    Cohort,
+    Condition,
+    Did,
+    DidFirst,
+    DidInPeriods,
+    DidThen,
+    Field,
+    Fixed,
+    InCohort,
+    LastHas,
+    Not,
+    Observed,
+    Pattern,
+    Rolling,
+    Scalar,
+    Share,
+    Test,
+    Trait,
+    Window,
+    walk,
+)
+from common.events import Json
+
+TESTS: Final = (
+    *("is", "is_one_of", "at_least", "more_than", "at_most", "less_than"),
+    *("contains", "contains_ignoring_case", "starts_with", "ends_with", "includes", "exists"),
+)
+TRAIT_TIMES: Final = ("before", "since", "within_last", "longer_ago_than", "within_next")
+COMPARISONS: Final = (">=", ">", "<=", "<", "=", "!=")
+MAIL_FIELDS: Final = (
+    *("type", "provider", "provider_type", "campaign", "template", "subject", "from_address", "subaccount", "tags"),
+    *("bounce_kind", "out_of_band", "machine_open", "first_open", "recipient_domain", "url", "ip_address"),
+    *("user_agent", "message_id", "reason"),
+)
+ACTIVITY_FIELDS: Final = (
+    *("name", "method", "route", "status", "direction", "api_version", "source", "user_agent", "duration", "company"),
+)
+TYPES: Final = (
+    *("injected", "delivered", "deferred", "bounced", "rejected", "failed", "opened", "clicked", "complained"),
+    *("unsubscribed", "subscribed", "autoresponded", "unknown"),
+)
+MOST_CONDITIONS: Final = 100
+DEEPEST: Final = 20
+LONGEST_TEXT: Final = 500
+LONGEST_WINDOW: Final = timedelta(days=3660)
+UNITS: Final = {
+    **dict.fromkeys(("second", "seconds"), timedelta(seconds=1)),
+    **dict.fromkeys(("minute", "minutes"), timedelta(minutes=1)),
+    **dict.fromkeys(("hour", "hours"), timedelta(hours=1)),
+    **dict.fromkeys(("day", "days"), timedelta(hours=24)),
+    **dict.fromkeys(("week", "weeks"), timedelta(hours=168)),
+}
+WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}\Z")
+_DURATION = re.compile(r"([1-9][0-9]{0,9}) ([a-z]+)\Z")
+_INSTANT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})\Z"
+)
+
+
+class DefinitionError(ValueError):
+    """A definition that can't be understood: where, and why."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(f"{place}: {reason}")
+        self.place = place
+        self.reason = reason
+
+
+def read_cohort(definition: object) -> Cohort:
+    """A whole definition: name, title, subject and members. Raises `DefinitionError`."""
+    given = _read_object(definition, "definition", required=("name", "title", "subject", "members"))
+    name = given["name"]
+    if type(name) is not str or not _NAME.match(name):
+        raise DefinitionError("name", "is 1 to 100 characters of a-z, 0-9 and dashes, and begins with none")
+    title = _read_text(given["title"], "title")
+    if given["subject"] not in (USER, COMPANY):
+        raise DefinitionError("subject", "is user or company")
+    members = _read_condition(given["members"], "members", name, 1)
+    if sum(1 for _ in walk(members)) > MOST_CONDITIONS:
+        raise DefinitionError("members", f"has more than {MOST_CONDITIONS} conditions")
+    return Cohort(name=name, title=title, subject=given["subject"], members=members)
+
+
+def _read_condition(value: object, place: str, cohort: str, depth: int) -> Condition:
+    if depth > DEEPEST:
+        raise DefinitionError(place, f"is nested deeper than {DEEPEST}")
+    given = _read_object(value, place)
+    kinds = [key for key in given if key in _CONDITIONS]
+    if len(kinds) != 1:
+        found = f"has {' and '.join(kinds)}" if kinds else f"has none of {', '.join(_CONDITIONS)}"
+        raise DefinitionError(place, f"is one condition, and {found}")
+    return _CONDITIONS[kinds[0]](given, place, cohort, depth)
+
+
+def _read_all(given: Json, place: str, cohort: str, depth: int) -> Condition:
+    return All(_read_conditions(given, "all", place, cohort, depth))
+
+
+def _read_any(given: Json, place: str, cohort: str, depth: int) -> Condition:
+    return AnyOf(_read_conditions(given, "any", place, cohort, depth))
+
+
+def _read_conditions(given: Json, key: str, place: str, cohort: str, depth: int) -> tuple[Condition, ...]:
+    _read_object(given, place, required=(key,))
+    here = f"{place}.{key}"
+    if type(given[key]) is not list or not given[key]:
+        raise DefinitionError(here, "is a list of at least one condition")
+    return tuple(_read_condition(each, f"{here}[{index}]", cohort, depth + 1) for index, each in enumerate(given[key]))
+
+
+def _read_not(given: Json, place: str, cohort: str, depth: int) -> Condition:
+    _read_object(given, place, required=("not",))
+    return Not(_read_condition(given["not"], f"{place}.not", cohort, depth + 1))
+
+
+def _read_trait(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
+    operators = [key for key in given if key != "trait"]
+    if len(operators) != 1 or operators[0] not in (*TESTS, *TRAIT_TIMES):
+        raise DefinitionError(place, f"needs one of {', '.join((*TESTS, *TRAIT_TIMES))} beside trait")
+    operator, value = operators[0], given[operators[0]]
+    here = f"{place}.{operator}"
+    path = _read_path(given["trait"], f"{place}.trait")
+    if operator in ("before", "since"):
+        return Trait(path, operator, _read_instant(value, here))
+    if operator in TRAIT_TIMES:
+        return Trait(path, operator, _read_duration(value, here))
+    test = _read_operator(operator, value, here)
+    return Trait(path, test.operator, test.value)
+
+
+def _read_did(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
+    ways = [key for key in ("count", "distinct", "sum") if key in given]
+    if len(ways) != 1:
+        raise DefinitionError(place, "needs one of count, distinct and sum beside did")
+    way = ways[0]
+    _read_object(given, place, required=("did", way, "window"))
+    pattern = _read_pattern(given["did"], f"{place}.did")
+    here = f"{place}.{way}"
+    numbers = _read_object(given[way], here)
+    field = None
+    if way != "count":
+        if "of" not in numbers:
+            raise DefinitionError(here, "needs a field in `of`")
+        field = _read_field(numbers.pop("of"), f"{here}.of", pattern.kind)
+        if way == "sum" and not field.path and field.name != "duration":
+            raise DefinitionError(f"{here}.of", "is a number: duration, or a path in metadata or properties")
+        if way == "distinct" and field.name == "tags":
+            raise DefinitionError(f"{here}.of", "can't be tags, which are many values at once")
+    if len(numbers) != 1 or next(iter(numbers)) not in COMPARISONS:
+        raise DefinitionError(here, f"needs one of {', '.join(COMPARISONS)} with a number")
+    ((operator, number),) = numbers.items()
+    if type(number) is bool or not isinstance(number, int | float) or abs(number) > 10**15:
+        raise DefinitionError(f"{here}.{operator}", "is a number")
+    if way != "sum" and (type(number) is not int or number < 0):
+        raise DefinitionError(f"{here}.{operator}", "is a whole number from 0 on")
+    window = _read_window(given["window"], f"{place}.window")
+    distinct, total = (field if way == "distinct" else None), (field if way == "sum" else None)
+    return Did(pattern, window, operator, number, distinct, total)
+
+
+def _read_did_not(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
+    _read_object(given, place, required=("did_not", "window", "not_observed_that_long"))
+    pattern = _read_pattern(given["did_not"], f"{place}.did_not")
+    window = _read_window(given["window"], f"{place}.window")
+    if isinstance(window, Fixed):
+        raise DefinitionError(f"{place}.window", "is a rolling or a calendar one; else use not with did")
+    choice = given["not_observed_that_long"]
+    if choice not in ("true", "false", True, False):
+        raise DefinitionError(
+            f"{place}.not_observed_that_long",
+            "is true or false: what the condition is for those first seen within the window",
+        )
+    never = Not(_did_once(pattern, window))
+    return never if choice in ("true", True) else All((never, Observed(window)))
+
+
+def _read_did_first(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
+    _read_object(given, place, required=("did_first", "window"))
+    pattern = _read_pattern(given["did_first"], f"{place}.did_first")
+    return DidFirst(pattern, _read_window(given["window"], f"{place}.window"))
+
+
+def _read_did_then(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
+    _read_object(given, place, required=("did_then", "within", "window"))
+    patterns = given["did_then"]
+    if type(patterns) is not list or len(patterns) != 2:
+        raise DefinitionError(f"{place}.did_then", "is a list of two: what came first, and what came then")
+    first, second = (_read_pattern(each, f"{place}.did_then[{index}]") for index, each in enumerate(patterns))
+    within = _read_duration(given["within"], f"{place}.within")
+    return DidThen(first, second, within, _read_window(given["window"], f"{place}.window"))
+
+
+def _read_did_in_periods(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
+    _read_object(given, place, required=("did_in_periods", "at_least", "window"))
+    pattern = _read_pattern(given["did_in_periods"], f"{place}.did_in_periods")
+    window = _read_window(given["window"], f"{place}.window")
+    if not isinstance(window, Calendar):
+        raise DefinitionError(f"{place}.window", "is a calendar one: its days, weeks or months are the periods")
+    at_least = given["at_least"]
+    if type(at_least) is not int or not 1 <= at_least <= window.count:
+        raise DefinitionError(f"{place}.at_least", f"is a whole number from 1 to {window.count}, the window's periods")
+    return DidInPeriods(pattern, window, at_least)
+
+
+def _read_last(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
+    _read_object(given, place, required=("last", "has", "window"))
+    pattern = _read_pattern(given["last"], f"{place}.last")
+    has = _read_where(given["has"], f"{place}.has", pattern.kind)
+    return LastHas(pattern, has, _read_window(given["window"], f"{place}.window"))
+
+
+def _read_stopped(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
+    _read_object(given, place, required=("stopped", "did_within", "not_within"))
+    pattern = _read_pattern(given["stopped"], f"{place}.stopped")
+    outer = _read_duration(given["did_within"], f"{place}.did_within")
+    recent = _read_duration(given["not_within"], f"{place}.not_within")
+    if recent >= outer:
+        raise DefinitionError(f"{place}.not_within", "is shorter than did_within")
+    did = _did_once(pattern, Rolling(length=outer - recent, ending=recent))
+    return All((did, Not(_did_once(pattern, Rolling(length=recent)))))
+
+
+def _read_restarted(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
+    _read_object(given, place, required=("restarted", "within", "after_pause_of"))
+    pattern = _read_pattern(given["restarted"], f"{place}.restarted")
+    recent = _read_duration(given["within"], f"{place}.within")
+    pause = _read_duration(given["after_pause_of"], f"{place}.after_pause_of")
+    if recent + pause > LONGEST_WINDOW:
+        raise DefinitionError(f"{place}.after_pause_of", "is too long")
+    before = Rolling(length=LONGEST_WINDOW, ending=recent + pause)
+    paused = Not(_did_once(pattern, Rolling(length=pause, ending=recent)))
+    return All((_did_once(pattern, Rolling(length=recent)), paused, _did_once(pattern, before)))
+
+
+def _read_in_cohort(given: Json, place: str, cohort: str, _depth: int) -> Condition:
+    _read_object(given, place, required=("cohort",))
+    name = given["cohort"]
+    if type(name) is not str or not _NAME.match(name):
+        raise DefinitionError(f"{place}.cohort", "is the name of a cohort")
+    if name == cohort:
+        raise DefinitionError(f"{place}.cohort", "is the cohort itself")
+    return InCohort(name)
+
+
+def _read_share(given: Json, place: str, cohort: str, _depth: int) -> Condition:
+    _read_object(given, place, required=("share",))
+    share = given["share"]
+    if type(share) is bool or not isinstance(share, int | float) or not 0 <= share <= 1:
+        raise DefinitionError(f"{place}.share", "is a number from 0 to 1")
+    return Share(float(share), cohort)
+
+
+_CONDITIONS: Final[Mapping[str, Callable[[Json, str, str, int], Condition]]] = {
+    "all": _read_all,
+    "any": _read_any,
+    "not": _read_not,
+    "trait": _read_trait,
+    "did": _read_did,
+    "did_not": _read_did_not,
+    "did_first": _read_did_first,
+    "did_then": _read_did_then,
+    "did_in_periods": _read_did_in_periods,
+    "last": _read_last,
+    "stopped": _read_stopped,
+    "restarted": _read_restarted,
+    "cohort": _read_in_cohort,
+    "share": _read_share,
+}
+
+
+def _did_once(pattern: Pattern, window: Window) -> Did:
+    return Did(pattern, window, ">=", 1)
+
+
+def _read_pattern(value: object, place: str) -> Pattern:
+    given = _read_object(value, place, required=("event",), optional=("where",))
+    kind = given["event"]
+    if kind not in (MAIL, *ACTIVITIES):
+        raise DefinitionError(f"{place}.event", f"is one of {', '.join((MAIL, *ACTIVITIES))}")
+    return Pattern(kind, _read_where(given.get("where", {}), f"{place}.where", kind))
+
+
+def _read_where(value: object, place: str, kind: str) -> tuple[tuple[Field, Test], ...]:
+    tests = []
+    for name, wanted in _read_object(value, place).items():
+        here = f"{place}.{name}"
+        field = _read_field(name, here, kind)
+        for operator, operand in (wanted if isinstance(wanted, dict) else {"is": wanted}).items():
+            if operator not in TESTS:
+                raise DefinitionError(f"{here}.{operator}", f"is none of {', '.join(TESTS)}")
+            tests.append((field, _read_operator(operator, operand, f"{here}.{operator}")))
+        if field.name == "type":
+            _check_types(tests[-1][1], here)
+    return tuple(tests)
+
+
+def _check_types(test: Test, place: str) -> None:
+    """So that a misspelt type does not stand for nothing."""
+    values = test.value if isinstance(test.value, list) else [test.value]
+    if test.operator in ("is", "is_one_of") and (wrong := [value for value in values if value not in TYPES]):
+        raise DefinitionError(place, f"can't be {wrong[0]}: it is one of {', '.join(TYPES)}")
+
+
+def _read_field(value: object, place: str, kind: str) -> Field:
+    if type(value) is not str:
+        raise DefinitionError(place, "is the name of a field")
+    name, dot, rest = value.partition(".")
+    inner, fields = ("metadata", MAIL_FIELDS) if kind == MAIL else ("properties", ACTIVITY_FIELDS)
+    if name == inner and dot:
+        return Field(name, _read_path(rest, place))
+    if dot or name not in fields:
+        raise DefinitionError(place, f"is no field of a {kind}: these are {', '.join(fields)}, and {inner}.…")
+    return Field(name)
+
+
+def _read_path(value: object, place: str) -> tuple[str, ...]:
+    path = value.split(".") if type(value) is str else value
+    if type(path) is not list or not path or not all(type(part) is str and part for part in path):
+        raise DefinitionError(place, "is a path: names with dots between them, or a list of names")
+    return tuple(_read_text(part, place) for part in path)
+
+
+def _read_operator(operator: str, value: object, place: str) -> Test:
+    if operator == "exists":
+        if type(value) is not bool:
+            raise DefinitionError(place, "is true or false")
+        return Test(operator, value)
+    if operator == "is_one_of":
+        if type(value) is not list or not 1 <= len(value) <= 1000:
+            raise DefinitionError(place, "is a list of 1 to 1,000 values")
+        return Test(operator, [_read_scalar(each, f"{place}[{index}]") for index, each in enumerate(value)])
+    scalar = _read_scalar(value, place)
+    is_number = not isinstance(scalar, str | bool)
+    if operator in ("at_least", "more_than", "at_most", "less_than") and not is_number:
+        raise DefinitionError(place, "is a number")
+    if operator in ("contains", "contains_ignoring_case", "starts_with", "ends_with") and type(scalar) is not str:
+        raise DefinitionError(place, "is a text")
+    return Test(operator, scalar)
+
+
+def _read_scalar(value: object, place: str) -> Scalar:
+    if isinstance(value, str):
+        return _read_text(value, place)
+    if isinstance(value, bool | int) or (isinstance(value, float) and abs(value) < 1e300):
+        if abs(value) >= 10**30:
+            raise DefinitionError(place, "is too large")
+        return value
+    raise DefinitionError(place, "is a text, a number, true or false")
+
+
+def _read_text(value: object, place: str) -> str:
+    if type(value) is not str or not 0 < len(value) <= LONGEST_TEXT or "\0" in value:
+        raise DefinitionError(place, f"is a text of 1 to {LONGEST_TEXT} characters")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise DefinitionError(place, "holds half a character")
+    return value
+
+
+def _read_instant(value: object, place: str) -> datetime:
+    if type(value) is str and _INSTANT.match(value):
+        try:
+            return datetime.fromisoformat(value).astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+    raise DefinitionError(place, "is a time with its zone, as 2026-11-21T09:00:00Z")
+
+
+def _read_duration(value: object, place: str) -> timedelta:
+    match = _DURATION.match(value) if type(value) is str else None
+    if match is None or match[2] not in UNITS:
+        raise DefinitionError(place, "is a number of seconds, minutes, hours, days (of 24 hours) or weeks, as 30 days")
+    if int(match[1]) > LONGEST_WINDOW / UNITS[match[2]]:
+        raise DefinitionError(place, f"is longer than {LONGEST_WINDOW.days} days")
+    return int(match[1]) * UNITS[match[2]]
+
+
+def _read_window(value: object, place: str) -> Window:
+    given = _read_object(value, place)
+    if "last" in given:
+        _read_object(given, place, required=("last",), optional=("ending_ago",))
+        length = _read_duration(given["last"], f"{place}.last")
+        ending = _read_duration(given["ending_ago"], f"{place}.ending_ago") if "ending_ago" in given else timedelta(0)
+        return Rolling(length=length, ending=ending)
+    units = [unit for unit in ("days", "weeks", "months") if unit in given]
+    if len(units) == 1:
+        return _read_calendar(given, units[0], place)
+    if "ever" in given:
+        _read_object(given, place, required=("ever",))
+        if given["ever"] is not True:
+            raise DefinitionError(f"{place}.ever", "is true")
+        return Fixed()
+    if "since" in given or "until" in given:
+        _read_object(given, place, optional=("since", "until"))
+        since, until = (
+            _read_instant(given[key], f"{place}.{key}") if key in given else None for key in ("since", "until")
+        )
+        if since and until and since >= until:
+            raise DefinitionError(f"{place}.until", "is later than since")
+        return Fixed(since=since, until=until)
+    raise DefinitionError(place, "needs one of last, days, weeks, months, since, until and ever")
+
+
+def _read_calendar(given: Json, unit: str, place: str) -> Calendar:
+    weeks = ("week_starts_on",) if unit == "weeks" else ()
+    _read_object(given, place, required=(unit, "zone", "current", *weeks))
+    count = given[unit]
+    most = {"days": 3660, "weeks": 520, "months": 120}[unit]
+    if type(count) is not int or not 1 <= count <= most:
+        raise DefinitionError(f"{place}.{unit}", f"is a whole number from 1 to {most}")
+    zone = given["zone"]
+    try:
+        ZoneInfo(zone)
+    except (TypeError, ValueError, ZoneInfoNotFoundError, OSError):
+        raise DefinitionError(f"{place}.zone", "is the name of a time zone, as Europe/Berlin") from None
+    if given["current"] not in ("included", "excluded"):
+        raise DefinitionError(f"{place}.current", f"is included or excluded: whether the {unit} begin with the current")
+    start = 0
+    if weeks:
+        if given["week_starts_on"] not in WEEKDAYS:
+            raise DefinitionError(f"{place}.week_starts_on", f"is one of {', '.join(WEEKDAYS)}")
+        start = WEEKDAYS.index(given["week_starts_on"])
+    return Calendar(unit=unit[:-1], count=count, zone=zone, current=given["current"] == "included", week_start=start)
+
+
+def _read_object(
+    value: object, place: str, *, required: tuple[str, ...] = (), optional: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """A copy of an object. What it must and may have is checked where either is told."""
+    if not isinstance(value, dict):
+        raise DefinitionError(place, "is an object")
+    for key in required:
+        if key not in value:
+            raise DefinitionError(place, f"needs {key}")
+    if required or optional:
+        for key in value:
+            if key not in required and key not in optional:
+                raise DefinitionError(f"{place}.{key}", f"is unknown: there are {', '.join((*required, *optional))}")
+    return dict(value)
