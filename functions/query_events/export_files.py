@@ -1,7 +1,8 @@
 """Large exports in their bucket: what was asked for, how far it is, and the export itself.
 
 `requests/{id}.json` tells `export_events` to begin, `status/{id}.json` how far it is, `exports/{id}.{format}.gz` is the
-export. The id is made from the request: the same one asked again finds the same export. The bucket deletes all of them.
+export. The id is made from what is asked for: asked again, in other words too, it finds the same export.
+`status/begun/{caller}/{hour}/{number}` counts what a caller had begun. The bucket deletes all of them.
 """
 
 import hashlib
@@ -69,10 +70,14 @@ class Status(NamedTuple):
         return round(max(0.0, min(1.0, (end - reached) / (end - begin))), 3)
 
 
-def make_id(format_name: str, given: Mapping[str, str], *, masked: bool) -> str:
-    """The id of an export."""
-    content = json.dumps([format_name, masked, sorted(given.items())]).encode()
-    return hashlib.sha256(content).hexdigest()[:32]
+def make_id(format_name: str, filters: Mapping[str, object], *, masked: bool) -> str:
+    """The id of an export: the same for the same values of filters, however they were written; lists have no order."""
+    asked = {name: sorted(set(value)) if type(value) is list else value for name, value in filters.items()}
+    return _hash(json.dumps([format_name, masked, sorted(asked.items())], default=str))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 class ExportFiles:
@@ -93,6 +98,12 @@ class ExportFiles:
     def write_status(self, export_id: str, status: Status) -> None:
         """Says how far it is."""
         self._bucket.put(f"status/{export_id}.json", encode_json(status._asdict()))
+
+    def may_begin(self, caller: str, most: int, instant: datetime) -> bool:
+        """Whether a caller has begun fewer than `most` exports in this hour of the clock; if so, this one counts."""
+        place = f"status/begun/{_hash(caller)}/{instant.astimezone(UTC):%Y%m%d%H}"
+        empty = hashlib.sha256(b"").hexdigest()
+        return any(self._bucket.put_new(f"{place}/{number}", b"", {}, empty) for number in range(most))
 
     def begin(self, export_id: str, request: ExportRequest, instant: datetime) -> Status:
         """Has an export made."""

@@ -1,5 +1,6 @@
 """`GET /api/v1/export`: what the search finds as one NDJSON or CSV; a large one as a file, made by `export_events`."""
 
+import math
 from datetime import datetime
 from functools import cache
 from typing import Any, Final, cast
@@ -9,8 +10,8 @@ from common.errors import ApiError
 from common.events import Json
 from common.json_text import encode_json
 from common.objects import Bucket
-from common.settings import read_text
-from query_events.answers import Answer
+from common.settings import read_number, read_text
+from query_events.answers import Answer, answer_error
 from query_events.export_files import (
     DONE,
     FAILED,
@@ -22,7 +23,7 @@ from query_events.export_files import (
     make_id,
 )
 from query_events.export_text import FORMATS, show_page
-from query_events.given import read_parameters
+from query_events.given import read_parameters, recognise
 from query_events.lookup_schemas import COUNT, TEXT, TIME, describe
 from query_events.masking import check_filters
 from query_events.pages import Cursor
@@ -52,16 +53,20 @@ def answer_export(request: Request) -> Answer:
     values = read_parameters(given)
     check_filters(values, request.caller)
     masked = not request.caller.may(READ_PII)
-    export_id = make_id(format_name, given, masked=masked)
+    filters = {name: value for name, value in values.items() if (asked := recognise(name)) and asked.row.filter}
+    export_id = make_id(format_name, filters, masked=masked)
     files = _files()
     status = files.read_status(export_id)
     if status is None or not status.holds(request.instant):
         complete_range(values, request.instant.replace(microsecond=0))
         if (lines := read_lines(request, values, format_name, masked=masked)) is not None:
             return Answer(200, lines, {"content-type": FORMATS[format_name].content_type})
+        most = read_number("EXPORTS_PER_HOUR", 0)
+        if most and not files.may_begin(request.caller.name, most, request.instant):
+            return refuse_export(most, request.instant)
         begin, end = (format_instant(cast("datetime", values[name])) for name in ("from", "to"))
-        asked = ExportRequest(format_name, given, begin, end, masked)
-        status = files.begin(export_id, asked, request.instant)
+        wanted = ExportRequest(format_name, given, begin, end, masked)
+        status = files.begin(export_id, wanted, request.instant)
     if status.state == FAILED:
         raise ApiError(503, "Export failed", status.problem or "Ask again in some minutes, or for a shorter range.")
     shown = show_status(status, export_id)
@@ -69,6 +74,15 @@ def answer_export(request: Request) -> Answer:
         return Answer(202, encode_json(shown), {"retry-after": str(RETRY_SECONDS)})
     link = {"url": files.link(export_id, format_name), "url_seconds": LINK_SECONDS, "bytes": status.size}
     return Answer(200, encode_json(shown | link))
+
+
+def refuse_export(most: int, instant: datetime) -> Answer:
+    """The 429 until the next hour begins."""
+    seconds = math.ceil(3_600 - instant.timestamp() % 3_600)
+    advice = (
+        f"{most} an hour are let through; ask again in {-(-seconds // 60)} minutes, or for one that is made already."
+    )
+    return answer_error(ApiError(429, "Too many large exports", advice))._replace(headers={"retry-after": str(seconds)})
 
 
 def read_format(text: str) -> str:

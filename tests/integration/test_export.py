@@ -3,7 +3,7 @@ import gzip
 import hashlib
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -47,6 +47,10 @@ class FakeBucket:
     def put(self, key: str, body: bytes) -> None:
         """As `Bucket.put`."""
         self.objects[key] = body
+
+    def put_new(self, key: str, body: bytes, _metadata: Mapping[str, str], _digest: str) -> bool:
+        """As `Bucket.put_new`."""
+        return key not in self.objects and self.objects.setdefault(key, body) is body
 
     def presign(self, key: str, seconds: int, file_name: str) -> str:
         """A link that names all of it."""
@@ -193,6 +197,60 @@ def test_same_request_is_the_same_export(
     assert bucket.objects == before
     assert json.loads(ask(query, at=NOW + LIFE - timedelta(seconds=1)).body)["id"] == first["id"]
     assert ask(query, at=NOW + LIFE).status == 202
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"anything": "x"},
+        {"per_page": "9", "cursor": "initial", "total": "none", "subjects": " "},
+        {"recipients": "B@example.com,a@example.com , a@example.com"},
+        {"recipients": "a@example.com|b@example.com", "delimiter": "|"},
+        {"from": "2026-11-01T01:00+01:00"},
+    ],
+    ids=str,
+)
+def test_what_means_nothing_makes_no_other_export(
+    bucket: FakeBucket, query: Connection, monkeypatch: pytest.MonkeyPatch, given: dict[str, str]
+) -> None:
+    """Unknown and empty parameters, the page, the order of a list, how a value is written: the same id."""
+    make_large(monkeypatch)
+    usual = {"recipients": "a@example.com,b@example.com"}
+    questions: list[dict[str, Any]] = [usual, usual | given]
+    ids = {json.loads(ask(query, **question).body)["id"] for question in questions}
+    assert len(ids) == 1
+    assert len([key for key in bucket.objects if key.startswith("requests/")]) == 1
+
+
+def test_one_key_may_begin_so_many_an_hour(
+    bucket: FakeBucket, query: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then 429 until the next hour; others, small ones and those that were asked for before go on."""
+    monkeypatch.setenv("EXPORTS_PER_HOUR", "2")
+    assert ask(query, recipients="a@example.com", campaigns="small").status == 200
+    make_large(monkeypatch)
+    at = NOW.replace(minute=59, second=30)
+    people = [f"{letter}@example.com" for letter in "ab"]
+    assert [ask(query, at=at, recipients=each).status for each in people] == [202, 202]
+    work(connect, bucket)
+    assert ask(query, at=at, recipients=people[0]).status == 200
+    before = dict(bucket.objects)
+    refused = ask(query, at=at)
+    assert (refused.status, refused.headers["retry-after"]) == (429, "30")
+    assert json.loads(refused.body)["errors"][0]["message"] == "Too many large exports"
+    assert bucket.objects == before
+    assert ask(query, at=at, caller=BLIND).status == 202
+    assert ask(query, at=at + timedelta(seconds=30)).status == 202
+
+
+def test_any_number_where_there_is_no_limit(
+    bucket: FakeBucket, query: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the setting 0 says."""
+    monkeypatch.setenv("EXPORTS_PER_HOUR", "0")
+    make_large(monkeypatch)
+    assert {ask(query, to=f"2026-11-21T12:{minute}").status for minute in range(10, 40)} == {202}
+    assert not [key for key in bucket.objects if key.startswith("status/begun/")]
 
 
 def test_silent_exporter_is_taken_for_dead(
