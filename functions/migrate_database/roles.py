@@ -8,12 +8,13 @@ ROLES = (
     MIGRATOR,
     "mailwake_loader",  # writes events
     "mailwake_query",  # reads
+    "mailwake_evaluator",  # writes memberships
 )
 IAM_ROLE = "rds_iam"  # RDS's own: its members log in by IAM token. Absent outside RDS.
 
 SECURE_DATABASE = """
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
-GRANT USAGE ON SCHEMA public TO mailwake_loader, mailwake_query;
+GRANT USAGE ON SCHEMA public TO mailwake_loader, mailwake_query, mailwake_evaluator;
 GRANT USAGE, CREATE ON SCHEMA public TO mailwake_migrator;
 """
 
@@ -36,5 +37,5 @@ def create_roles(connection: Connection) -> None:
                 database, sql.SQL(", ").join(map(sql.Identifier, ROLES))
             )
         )
-        # The loader's slow path goes through a temporary table.
-        cursor.execute(sql.SQL("GRANT TEMPORARY ON DATABASE {} TO mailwake_loader").format(database))
+        # The loader's slow path goes through a temporary table, and all evaluation does.
+        cursor.execute(sql.SQL("GRANT TEMPORARY ON DATABASE {} TO mailwake_loader, mailwake_evaluator").format(database))

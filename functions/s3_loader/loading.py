@@ -20,6 +20,7 @@ from s3_loader.batches import Batch, Expired
 from s3_loader.dimensions import Dimensions, Statement
 from s3_loader.marks import Marks
 from s3_loader.rows import COLUMNS, RowStream
+from s3_loader.touched import Touched
 
 LONGEST_ITEM = 10_000  # characters of a quarantined item that are kept beside its reason
 COPY_EVENTS = f"COPY events ({COLUMNS}) FROM STDIN (FORMAT binary)"
@@ -170,27 +171,29 @@ class Loader:
         if found is not None:
             cursor.execute("ROLLBACK")
             return Load(Outcome.ALREADY_LOADED)
-        sorter = _Sorter()
-        events = marks.watch(sorter.keep_events(_list_items(parse, claimed=claimed)))
+        sorter, touched = _Sorter(), Touched()
+        events = self._watch(touched, marks.watch(sorter.keep_events(_list_items(parse, claimed=claimed))))
         rows = RowStream(events, batch_id, self._dimensions)
         _copy(cursor, COPY_EVENTS, rows)
         load = Load(Outcome.LOADED, rows.count, 0, len(sorter.unparseable), sorter.expired)
-        return self._commit(cursor, batch, load, [_insert_batch(batch, batch_id, load), *marks.build()], sorter)
+        saves = [_insert_batch(batch, batch_id, load), *marks.build(), *touched.build()]
+        return self._commit(cursor, batch, load, saves, sorter)
 
     def _load_again(self, cursor: Cursor, batch: Batch, parse: Parse, *, replay: bool) -> Load:
         found, batch_id, claimed, marks = self._begin(cursor, batch)
         if found is not None and not replay:
             cursor.execute("ROLLBACK")
             return Load(Outcome.ALREADY_LOADED)
-        sorter = _Sorter()
-        rows = RowStream(sorter.keep_events(_list_items(parse, claimed=claimed)), found or batch_id, self._dimensions)
+        sorter, touched = _Sorter(), Touched()
+        events = self._watch(touched, sorter.keep_events(_list_items(parse, claimed=claimed)))
+        rows = RowStream(events, found or batch_id, self._dimensions)
         cursor.execute(CREATE_INCOMING)
         _copy(cursor, COPY_INCOMING, rows)
         cursor.execute(INSERT_INCOMING)
         marks.add(cursor.fetchall())
         duplicates = rows.count - cursor.rowcount
         load = Load(Outcome.LOADED, rows.count, duplicates, len(sorter.unparseable), sorter.expired)
-        saves = [*save_batch(batch, batch_id, load, found), *marks.build()]
+        saves = [*save_batch(batch, batch_id, load, found), *marks.build(), *touched.build()]
         return self._commit(cursor, batch, load, saves, sorter)
 
     def _load_singly(self, cursor: Cursor, batch: Batch, parse: Parse, *, replay: bool) -> Load:
@@ -198,10 +201,10 @@ class Loader:
         if found is not None and not replay:
             cursor.execute("ROLLBACK")
             return Load(Outcome.ALREADY_LOADED)
-        sorter = _Sorter()
+        sorter, touched = _Sorter(), Touched()
         events = inserted = 0
         cursor.execute(CREATE_INCOMING)
-        for event in sorter.keep_events(_list_items(parse, claimed=claimed)):
+        for event in self._watch(touched, sorter.keep_events(_list_items(parse, claimed=claimed))):
             cursor.execute("SAVEPOINT event")
             try:
                 _copy(cursor, COPY_INCOMING, RowStream([event], found or batch_id, self._dimensions))
@@ -217,8 +220,11 @@ class Loader:
                 cursor.execute("TRUNCATE incoming")
             cursor.execute("RELEASE SAVEPOINT event")
         load = Load(Outcome.LOADED, events, events - inserted, len(sorter.unparseable), sorter.expired)
-        saves = [*save_batch(batch, batch_id, load, found), *marks.build()]
+        saves = [*save_batch(batch, batch_id, load, found), *marks.build(), *touched.build()]
         return self._commit(cursor, batch, load, saves, sorter)
+
+    def _watch(self, touched: Touched, events: Iterable[Event]) -> Iterator[Event]:
+        return touched.watch(events, self._dimensions.user_field, self._dimensions.user_mark)
 
     def _create_partitions(self, connection: Connection, parse: Parse) -> None:
         """Makes the partitions that a batch needs, in a transaction of its own: the lock must not last for a load."""

@@ -75,14 +75,18 @@ def render_row(event: Event, batch_id: int, dimensions: Dimensions) -> bytes:
     return b"".join(parts)
 
 
-def find_user_key(metadata: bytes, field: str) -> int | None:
-    """The content key of the user whom the field of a mail's metadata names; None where it names nobody."""
+def find_user(metadata: bytes, field: str) -> str | None:
+    """The id of the user whom the field of a mail's metadata names; None where it names nobody."""
     value = decode_json(metadata).get(field)
     if type(value) is int:
         value = str(value)
-    if type(value) is not str or not 0 < len(value) <= LONGEST_INDEXED:
-        return None
-    return make_content_key(Identity(USER, value))
+    return value if type(value) is str and 0 < len(value) <= LONGEST_INDEXED else None
+
+
+def find_user_key(metadata: bytes, field: str) -> int | None:
+    """The content key of that user."""
+    user = find_user(metadata, field)
+    return None if user is None else make_content_key(Identity(USER, user))
 
 
 class RowStream:

@@ -61,7 +61,9 @@ def test_roles_are_created_once(migrated: Postgres) -> None:
         SELECT r.rolname FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member JOIN pg_roles g ON g.oid = m.roleid
         WHERE g.rolname = 'rds_iam' AND r.rolname LIKE 'mailwake%' GROUP BY 1 ORDER BY 1
     """
-    assert [name for (name,) in select(master, statement)] == ["mailwake_loader", "mailwake_migrator", "mailwake_query"]
+    assert [name for (name,) in select(master, statement)] == [
+        *("mailwake_evaluator", "mailwake_loader", "mailwake_migrator", "mailwake_query")
+    ]
     master.close()
 
 

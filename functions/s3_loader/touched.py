@@ -1,0 +1,68 @@
+"""Whom a load says something new of, and since when: for the cohorts, which are evaluated for nobody else."""
+
+from collections.abc import Hashable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from common.events import Event
+from common.json_text import encode_json
+from s3_loader.dimensions import Statement
+from s3_loader.rows import find_user
+
+CHANGE = "INSERT INTO changes (touched) VALUES (%s)"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Touched:
+    """What one load touches; of each the earliest time."""
+
+    def __init__(self) -> None:
+        self._addresses: dict[str, datetime] = {}
+        self._users: dict[str, datetime] = {}
+        self._identities: dict[int, datetime] = {}
+        self._linked: set[int] = set()
+
+    def watch(self, events: Iterable[Event], user_field: str, user_mark: bytes) -> Iterator[Event]:
+        """The same events; those whom they happened to are remembered as they go by."""
+        for event in events:
+            if event.metadata is not None and user_mark in event.metadata:
+                user = find_user(event.metadata, user_field)
+                if user is not None:
+                    _note(self._users, user, event.occurred_at)
+            if event.recipient is not None:  # also beside a user: who has the address is to be known
+                _note(self._addresses, event.recipient, event.occurred_at)
+            yield event
+
+    def add(self, identity_id: int, at: datetime) -> None:
+        """Something was done or said by somebody, or of somebody."""
+        _note(self._identities, identity_id, at)
+
+    def add_linked(self, identity_ids: Iterable[int]) -> None:
+        """These became, or were until now, one person with others."""
+        self._linked.update(identity_ids)
+
+    def build(self) -> Iterator[Statement]:
+        """What says so; nothing where nobody is touched."""
+        if self._addresses or self._users or self._identities or self._linked:
+            touched: dict[str, Any] = {
+                "addresses": _show(self._addresses),
+                "users": _show(self._users),
+                "identities": _show({str(key): at for key, at in self._identities.items()}),
+                "linked": sorted(self._linked),
+            }
+            yield CHANGE, (encode_json({key: value for key, value in touched.items() if value}).decode(),)
+
+
+def _note(times: dict[Any, datetime], key: Hashable, at: datetime) -> None:
+    known = times.get(key)
+    if known is None or at < known:
+        times[key] = at
+
+
+def _show(times: dict[str, datetime]) -> dict[str, int]:
+    return {key: _count_microseconds(at) for key, at in times.items()}
+
+
+def _count_microseconds(at: datetime) -> int:
+    since = at - EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
