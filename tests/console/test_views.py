@@ -5,7 +5,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from local.stack import Stack
 from tests.console.conftest import DESKTOP, PHONE, Visit
-from tests.console.traffic import ADA, ANALYTICAL, HOSTILE, MARKUP
+from tests.console.traffic import ADA, ANALYTICAL, BUSY, BUSY_MESSAGES, HOSTILE, MARKUP
 from tests.console.views import ORDER, VIEWS, at, open_view
 
 
@@ -125,6 +125,26 @@ def test_messages_are_narrowed_and_the_address_tells(page: Page) -> None:
     page.get_by_label("From", exact=True).fill("2020-01-01")
     page.get_by_label("To", exact=True).fill("2020-12-31")
     expect(page.get_by_text("None of the messages fits.")).to_be_visible()
+
+
+@pytest.mark.usefixtures("hostile")
+def test_older_messages_are_looked_through(page: Page) -> None:
+    """Where what is chosen is further back than the first page; it is said how far one has looked."""
+    search(page, BUSY)
+    messages = page.locator("article.message")
+    expect(page.get_by_text("25 messages so far, the newest first.")).to_be_visible()
+    page.get_by_label("What happened").select_option("clicked")
+    expect(messages).to_have_count(1)
+    expect(page.get_by_text(f"1 of the {BUSY_MESSAGES} messages, the newest first.")).to_be_visible()
+    page.get_by_label("What happened").select_option("accepted")
+    expect(messages).to_have_count(BUSY_MESSAGES)
+    page.reload()
+    expect(page.get_by_text("25 of the 25 messages looked at so far, the newest first.")).to_be_visible()
+    page.get_by_role("button", name="Look through older messages").click()
+    expect(messages).to_have_count(50)
+    page.get_by_label("What happened").select_option("complained")
+    expect(page.get_by_text("None of the messages fits.")).to_be_visible()
+    expect(page.get_by_text(f"0 of the {BUSY_MESSAGES} messages, the newest first.")).to_be_visible()
 
 
 def test_back_leads_back(page: Page) -> None:

@@ -9,6 +9,8 @@ ADA = "ada.lovelace@example.com"
 MARKUP = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
 HOSTILE = '"><svg/onload=window.hacked=1>@example.com'
 ANALYTICAL = "<20261121.0001@mail.example.com>"
+BUSY = "busy@example.net"
+BUSY_MESSAGES = 70
 DAY = 86_400
 CAMPAIGNS = {"Autumn sale": 9, "Order confirmations": 5, "Newsletter, November": 3}
 
@@ -45,6 +47,16 @@ def build_hostile() -> list[dict[str, Any]]:
     return [_make(HOSTILE, kind, 50 - number, f"m-{MARKUP}", **fields, **link) for number, kind in enumerate(kinds)]
 
 
+def build_busy() -> list[dict[str, Any]]:
+    """A recipient of more messages than a page holds; only the oldest was clicked."""
+    kinds = ["injection"] * BUSY_MESSAGES + ["click"]
+    ages = [*range(5, 5 + BUSY_MESSAGES), 4 + BUSY_MESSAGES]
+    return [
+        _make(BUSY, kind, age, f"000b{min(number, BUSY_MESSAGES - 1):016}", subject=f"Digest {number}")
+        for number, (kind, age) in enumerate(zip(kinds, ages, strict=True))
+    ]
+
+
 def build_days() -> list[dict[str, Any]]:
     """Ten days of mail of three campaigns, with a few bounces and a complaint."""
     events = []
@@ -72,7 +84,8 @@ def load(stack: Stack) -> None:
 
 
 def load_hostile(stack: Stack) -> None:
-    """Posts the hostile values, and an event that nobody can read."""
+    """Posts the hostile values, an event that nobody can read, and a recipient of many messages."""
+    assert post(stack, build_busy()) == 200
     events = build_hostile()
     unreadable = {"type": "delivery", "rcpt_to": HOSTILE, "timestamp": MARKUP, "event_id": "1"}
     assert post(stack, [*events, {"msys": {"message_event": unreadable}}]) == 200

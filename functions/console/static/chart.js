@@ -19,7 +19,7 @@ function draw(place, days, lines, show, steps) {
     cursor: { drag: { x: false, y: false }, points: { size: 7 } },
     scales: { y: { range: (_, least, most) => [0, most > 0 ? most * 1.1 : 1] } },
     axes: [
-      { ...axis, values: (_, times) => times.map((time) => showDay(new Date(time * 1000)).slice(0, -5)), space: 70, size: 30 },
+      { ...axis, values: (_, times) => times.map((time) => showDay(new Date(time * 1000)).slice(0, -5)), space: 70, size: 36, gap: 10 },
       { ...axis, values: (_, values) => values.map((value) => show(value, true)), size: 64, incrs: steps },
     ],
     series: [{}, ...lines.map((line, number) => ({

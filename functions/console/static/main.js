@@ -64,7 +64,7 @@ function SearchBox({ place }) {
   return html`<search><form onSubmit=${submit}>
     <label for="box" class="hidden">Address, message id or words of the subject</label>
     <input id="box" ref=${box} type="search" value=${text} autocomplete="off" autocapitalize="none" spellcheck=${false}
-      placeholder="Address, message id or words of the subject" onInput=${(event) => setText(event.currentTarget.value)} />
+      placeholder="Address, message id or subject" onInput=${(event) => setText(event.currentTarget.value)} />
     <button class="primary">Search</button>
   </form></search>`;
 }

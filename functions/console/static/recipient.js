@@ -1,18 +1,23 @@
 // One recipient: how the address stands, and what became of each mail to it.
 import { ask, paths } from "./api.js";
-import { html, useMemo, useState } from "./dom.js";
+import { html, useEffect, useMemo, useState } from "./dom.js";
 import { Copy, Day, Heading, Loading, Nothing, Select, Share, Time, Trouble, useLoaded } from "./parts.js";
 import { link, narrow } from "./place.js";
 import { capital, Message, Timeline } from "./timeline.js";
-import { dayToInstant, EVENT_TYPES, nameProvider, plural, shortWord } from "./words.js";
+import { count, dayToInstant, EVENT_TYPES, nameProvider, plural, shortWord } from "./words.js";
+
+// Provider and event are chosen among what is loaded. Where little of that fits, older pages are looked through, so many at once.
+const PAGES_AT_ONCE = 20;
+const ENOUGH = 10;
 
 export function Recipient({ value: address, parameters }) {
   const { from = "", to = "", provider = "", type = "" } = parameters;
   const key = JSON.stringify([address, from, to]);
   const range = { from: dayToInstant(from), to: dayToInstant(to, 1) };
   const first = useLoaded((signal) => ask(paths.recipient(address), range, signal), key);
-  const [more, setMore] = useState({ key: null, pages: [] });
-  const pages = first.found ? [first.found, ...(more.key === key ? more.pages : [])] : [];
+  const [kept, setMore] = useState({ key: null, pages: [] });
+  const more = kept.key === key ? kept : { key, pages: [] };
+  const pages = first.found ? [first.found, ...more.pages] : [];
   const messages = pages.flatMap((page) => page.results.messages);
   const others = pages.flatMap((page) => page.results.other_events);
   const next = pages.at(-1)?.links.next;
@@ -23,16 +28,27 @@ export function Recipient({ value: address, parameters }) {
   const fits = (events, by) => (!provider || by === provider) && (!type || events.some((event) => event.event_type === type));
   const shown = messages.filter((message) => fits(message.events, message.provider));
   const lone = others.filter((event) => fits([event], event.provider));
+  const isChosen = Boolean(provider || type);
+  const [patience, setPatience] = useState(PAGES_AT_ONCE);
+  const isLooking = isChosen && Boolean(next) && shown.length + lone.length < ENOUGH && pages.length < patience && !more.failure;
   const loadMore = async () => {
-    setMore({ key, pages: pages.slice(1), busy: true });
+    setMore({ key, pages: more.pages, busy: true });
     try {
-      setMore({ key, pages: [...pages.slice(1), await ask(next)] });
+      setMore({ key, pages: [...more.pages, await ask(next)] });
     } catch (failure) {
-      setMore({ key, pages: pages.slice(1), failure });
+      setMore({ key, pages: more.pages, failure });
     }
+  };
+  useEffect(() => {
+    if (isLooking && !more.busy) loadMore();
+  }, [isLooking, more]);
+  const goOn = () => {
+    setPatience(pages.length + PAGES_AT_ONCE);
+    return loadMore();
   };
   const isNarrowed = from || to || provider || type;
   const widen = html`<button type="button" onClick=${() => narrow({ from: "", to: "", provider: "", type: "" })}>Show all</button>`;
+  const looked = `the ${plural(messages.length, "message")}${next ? " looked at so far" : ""}`;
   const heading = html`<div class="title">
     <${Heading} title=${address} /><span><${Copy} text=${address} what="address" /> <${Share} /></span>
   </div>`;
@@ -62,14 +78,16 @@ export function Recipient({ value: address, parameters }) {
           options=${[["", "anything"], ...EVENT_TYPES.map((one) => [one, shortWord(one)])]} />
         ${isNarrowed && widen}
       </div>
-      <p class="hint" role="status">${plural(shown.length, "message")}${next ? " so far" : ""}, the newest first.</p>
+      <p class="hint" role="status">${isChosen ? `${count(shown.length)} of ${looked}` : plural(shown.length, "message") + (next ? " so far" : "")}, the newest first.</p>
       ${shown.map((message, number) => html`<${Message} key=${message.message_id} message=${message} open=${number === 0} />`)}
-      ${!shown.length && !lone.length && html`<${Nothing} title="None of the messages fits.">
-        <p>${next ? "There are older ones: load more, or" : "Look for"} other days, providers or events.</p>
+      ${!shown.length && !lone.length && !isLooking && html`<${Nothing} title="None of the messages fits.">
+        <p>${next ? "There are older ones: look through them, or choose" : "Look for"} other days, providers or events.</p>
       </${Nothing}>`}
       ${lone.length > 0 && html`<h3>Events that name no message</h3><${Timeline} events=${lone} />`}
       ${more.failure && html`<${Trouble} failure=${more.failure} />`}
-      ${next && html`<p><button type="button" disabled=${more.busy} onClick=${loadMore}>Load older messages</button></p>`}
+      ${isLooking ? html`<${Loading} what="older messages" />`
+        : next && html`<p><button type="button" disabled=${more.busy} onClick=${goOn}>
+          ${isChosen ? "Look through older messages" : "Load older messages"}</button></p>`}
     </section>`;
 }
 
