@@ -24,7 +24,7 @@ from bench.sizes import FIND_SIZES, SHOWN, vacuum
 from bench.traffic import START
 from bench.vocabulary import BENCHMARK_VOCABULARY
 from local.postgres import SUPERUSER, Postgres
-from s3_loader.activity_rows import render_activity
+from s3_loader.activity_rows import render_activities
 from s3_loader.batches import Batch, Limits
 from s3_loader.behaviour import COPY_ACTIVITIES, BehaviourLoader, read_content
 from s3_loader.rows import HEADER, TRAILER
@@ -103,9 +103,9 @@ def _copy(raw: Connection, loader: BehaviourLoader, batches: list[Batch]) -> flo
     source = find_source("moesif")
     assert source is not None
     rows = [
-        render_activity(item, number, loader.keys)
+        some
         for number, batch in enumerate(batches)
-        for item in read_content(source, batch, LIMITS).activities
+        for some in render_activities(read_content(source, batch, LIMITS).activities, number, loader.keys)
     ]
     file = io.BytesIO(b"".join((HEADER, *rows, TRAILER)))
     with raw.cursor() as cursor:

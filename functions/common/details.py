@@ -7,9 +7,10 @@ The frames are without magic number, size and dictionary id, which would say the
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 import zstandard
 
@@ -42,16 +43,16 @@ class _Thread(threading.local):
     """A compressor serves one thread."""
 
     def __init__(self) -> None:
-        self.packers: dict[str, tuple[bytes, Callable[[bytes], bytes]]] = {}  # provider → first byte, compressor
+        self.packers: dict[str, tuple[bytes, zstandard.ZstdCompressor]] = {}  # provider → first byte, compressor
 
-    def add(self, provider: str) -> tuple[bytes, Callable[[bytes], bytes]]:
+    def add(self, provider: str) -> tuple[bytes, zstandard.ZstdCompressor]:
         version = CURRENT.get(provider, CURRENT_OF_OTHERS)
         parameters = zstandard.ZstdCompressionParameters.from_level(
             LEVEL, format=zstandard.FORMAT_ZSTD1_MAGICLESS, write_content_size=False, write_dict_id=False
         )
         dictionary = _compression_dictionary(version)
         compressor = zstandard.ZstdCompressor(dict_data=dictionary, compression_params=parameters)
-        packer = self.packers[provider] = bytes((version,)), compressor.compress
+        packer = self.packers[provider] = bytes((version,)), compressor
         return packer
 
 
@@ -63,8 +64,16 @@ def _thread() -> _Thread:
 def pack_detail(detail: bytes, provider: str) -> bytes:
     """The JSON of a detail of one of the provider's events, compressed."""
     thread = _thread()
-    prefix, compress = thread.packers.get(provider) or thread.add(provider)
-    return prefix + compress(detail)
+    prefix, compressor = thread.packers.get(provider) or thread.add(provider)
+    return prefix + compressor.compress(detail)
+
+
+def pack_details(details: Sequence[bytes], provider: str) -> Iterator[bytes]:
+    """The same of many details, of which none is empty, in two thirds of the time."""
+    thread = _thread()
+    prefix, compressor = thread.packers.get(provider) or thread.add(provider)
+    segments = cast("Iterable[zstandard.BufferSegment]", compressor.multi_compress_to_buffer(list(details)))
+    return (prefix + segment.tobytes() for segment in segments)
 
 
 def unpack_detail(packed: bytes) -> bytes:

@@ -1,47 +1,76 @@
 """Activities and samples as rows of COPY's binary format; see `rows` for the format."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from struct import Struct
 
-from common.activities import COMPANY, Activity, Identity, Series
-from common.details import pack_detail
-from s3_loader.rows import CHUNK, EPOCH, HEADER, NULL, TRAILER
+from common.activities import COMPANY, Activity, Identity, Operation, Series
+from common.details import pack_details
+from s3_loader.rows import EPOCH, HEADER, NULL, TRAILER
 from s3_loader.short_keys import ShortKeys
 
+# What each activity says for itself, then what many share.
 COLUMNS = (
-    "occurred_at, activity_key, operation_id, batch_id, id_rest,"
-    " identity_id, company_id, agent_id, duration, weight, detail"
+    "occurred_at, activity_key, id_rest, duration, weight, detail,"
+    " operation_id, batch_id, identity_id, company_id, agent_id"
 )
 
 SAMPLE_COLUMNS = "series_id, sampled_at, value"
+AT_ONCE = 128  # activities whose details are compressed by one call, and that are sent at once
 
 _pack_sample = Struct(">h ii iq iQ").pack
 _pack_stale = Struct(">h ii iq i").pack
-_pack_fixed = Struct(">h iq iq ii ii").pack
+_pack_usual = Struct(">h iq iq iq ii i i").pack  # the number of columns, then each length and value, the weight none
+_pack_fixed = Struct(">h iq iq").pack
 _pack_long = Struct(">iq").pack
 _pack_int = Struct(">ii").pack
 _pack_length = Struct(">i").pack
 
 
-def render_activity(activity: Activity, batch_id: int, keys: ShortKeys) -> bytes:
-    """One row, in the order of COLUMNS; the short keys are known."""
-    occurred_at, key, rest, operation, identity, company, agent, duration, weight, _, detail = activity
-    since = occurred_at - EPOCH
-    instant = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-    packed = pack_detail(detail, operation.source)
-    return b"".join(
-        (
-            _pack_fixed(11, 8, instant, 8, key, 4, keys.operations[operation], 4, batch_id),
-            NULL if rest is None else _pack_long(8, rest),
-            NULL if identity is None else _pack_int(4, keys.identities[identity]),
-            NULL if company is None else _pack_int(4, keys.identities[Identity(COMPANY, company)]),
-            NULL if agent is None else _pack_int(4, keys.agents[agent]),
-            NULL if duration is None else _pack_int(4, duration),
-            NULL if weight is None else _pack_int(4, weight),
-            _pack_length(len(packed)),
-            packed,
-        )
-    )
+def render_activities(activities: Sequence[Activity], batch_id: int, keys: ShortKeys) -> Iterator[bytes]:
+    """The rows of activities of one source, some at a time, in the order of COLUMNS; the short keys are known."""
+    batch = _pack_int(4, batch_id)
+    operations: dict[Operation, bytes] = {}
+    customers: dict[tuple[Identity | None, str | None, str | None], bytes] = {}
+    for first in range(0, len(activities), AT_ONCE):
+        some = activities[first : first + AT_ONCE]
+        details = pack_details([one.detail for one in some], some[0].operation.source)
+        pieces: list[bytes] = []
+        for (occurred_at, key, rest, operation, identity, company, agent, duration, weight, _, _), detail in zip(
+            some, details, strict=True
+        ):
+            since = occurred_at - EPOCH
+            instant = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+            if rest is not None and duration is not None and weight is None:
+                own = _pack_usual(11, 8, instant, 8, key, 8, rest, 4, duration, -1, len(detail))
+            else:
+                own = b"".join(
+                    (
+                        _pack_fixed(11, 8, instant, 8, key),
+                        NULL if rest is None else _pack_long(8, rest),
+                        _render_int(duration),
+                        _render_int(weight),
+                        _pack_length(len(detail)),
+                    )
+                )
+            what = operations.get(operation)
+            if what is None:
+                what = operations[operation] = _render_int(keys.operations[operation]) + batch
+            who = customers.get((identity, company, agent))
+            if who is None:
+                who = customers[identity, company, agent] = b"".join(
+                    (
+                        _render_int(None if identity is None else keys.identities[identity]),
+                        _render_int(None if company is None else keys.identities[Identity(COMPANY, company)]),
+                        _render_int(None if agent is None else keys.agents[agent]),
+                    )
+                )
+            pieces += own, detail, what, who
+        yield b"".join(pieces)
+
+
+def _render_int(value: int | None) -> bytes:
+    return NULL if value is None else _pack_int(4, value)
 
 
 def render_samples(series: Series, series_id: int) -> bytes:
@@ -58,23 +87,11 @@ def render_samples(series: Series, series_id: int) -> bytes:
 
 
 class Chunks:
-    """What psycopg2's `copy_expert` reads from: rows are rendered when libpq asks for more."""
+    """What psycopg2's `copy_expert` reads from: rows are rendered when libpq asks for more, while the server works."""
 
     def __init__(self, rows: Iterable[bytes]) -> None:
-        self._chunks = self._join(rows)
-
-    @staticmethod
-    def _join(rendered: Iterable[bytes]) -> Iterator[bytes]:
-        rows = [HEADER]
-        size = 0
-        for row in rendered:
-            rows.append(row)
-            size += len(row)
-            if size >= CHUNK:
-                yield b"".join(rows)
-                rows, size = [], 0
-        yield b"".join((*rows, TRAILER))
+        self._chunks = chain((HEADER,), rows, (TRAILER,))
 
     def read(self, _size: int) -> bytes:
-        """The next chunk; empty at the end."""
+        """The next chunk, of any length; empty at the end."""
         return next(self._chunks, b"")

@@ -17,7 +17,7 @@ from common.events import Unparseable
 from common.json_text import decode_json, encode_json
 from providers import Delivery
 from providers._fields import clean
-from s3_loader.activity_rows import COLUMNS, SAMPLE_COLUMNS, Chunks, render_activity, render_samples
+from s3_loader.activity_rows import COLUMNS, SAMPLE_COLUMNS, Chunks, render_activities, render_samples
 from s3_loader.batches import LATEST, Batch, Limits, decompress
 from s3_loader.dimensions import Statement
 from s3_loader.loading import COMMIT, CONFLICTS, QUARANTINE, Load, Outcome, save_batch, show_quarantine
@@ -195,7 +195,7 @@ class BehaviourLoader:
 
     def _copy(self, cursor: Cursor, content: Content, batch_id: int, *, anew: bool) -> int:
         """Copies activities and samples; how many were there already."""
-        activities = (render_activity(one, batch_id, self.keys) for one in content.activities)
+        activities = render_activities(content.activities, batch_id, self.keys)
         samples = (render_samples(one, self.keys.series[one.labels]) for one in content.series)
         duplicates = 0
         if content.activities:

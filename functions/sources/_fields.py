@@ -15,10 +15,13 @@ LONGEST_NAME = 300  # characters of an action's name or a route; all of it is in
 DEEPEST = 100  # levels of traits
 LARGEST_INT = 2**31 - 1  # of an int in Postgres
 
-# What stands for one thing among many: numbers, UUIDs, hashes, prefixed ids, addresses.
-_ID = re.compile(
-    r"(?<=/)(?:\d+|(?=[^/]*\d)(?:[0-9a-fA-F-]{8,}|[A-Za-z0-9_~.-]{20,}|[A-Za-z]{1,8}_[A-Za-z0-9]{6,})|[^/]*(?:@|%40)[^/]*)(?=/|$)"
-)
+# Names in paths that are remembered not to be ids, or to be one.
+REMEMBERED = 20_000
+
+# What stands for one thing among many, of a path's names: numbers, UUIDs, hashes, prefixed ids, addresses.
+_is_id = re.compile(
+    r"\d+|(?=.*\d)(?:[0-9a-fA-F-]{8,}|[A-Za-z0-9_~.-]{20,}|[A-Za-z]{1,8}_[A-Za-z0-9]{6,})|.*(?:@|%40).*", re.DOTALL
+).fullmatch
 
 
 def check_object(item: object) -> Json:
@@ -108,14 +111,14 @@ def make_key(source: str, identifier: object, item: Json) -> tuple[int, int | No
                 pass
             else:
                 low = _sign(number & _MASK)
-                return _sign(number >> 64) ^ low ^ _salt(source), low
+                return _sign(number >> 64) ^ low ^ find_salt(source), low
         return hash_key(f"{source}\0{identifier}".encode("utf-8", "surrogatepass")), None
     return hash_key(source.encode() + encode_json(item, order="sorted")), None
 
 
 def show_uuid(source: str, key: int, rest: int) -> str:
     """The UUID that a key and its rest were made from."""
-    number = ((key ^ rest ^ _salt(source)) & _MASK) << 64 | (rest & _MASK)
+    number = ((key ^ rest ^ find_salt(source)) & _MASK) << 64 | (rest & _MASK)
     digits = f"{number:032x}"
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
@@ -129,17 +132,35 @@ def _sign(number: int) -> int:
 
 
 @lru_cache(8)
-def _salt(source: str) -> int:
+def find_salt(source: str) -> int:
+    """What is mixed into the keys of a source's UUIDs."""
     return hash_key(source.encode())
 
 
 def find_route(uri: object) -> str | None:
     """The path of a URI, with {id} for what looks like one: so that there are few of them."""
-    if type(uri) is not str:
-        return None
-    start = uri.find("://")
-    path = uri if start < 0 else uri[max(uri.find("/", start + 3), 0) :] if "/" in uri[start + 3 :] else "/"
-    end = min((place for place in (path.find("?"), path.find("#")) if place >= 0), default=None)
-    if end is not None:
-        path = path[:end]
-    return read_name(_ID.sub("{id}", path)) or "/"
+    return (read_name(shape_route(uri)) or "/") if type(uri) is str else None
+
+
+def shape_route(uri: str) -> str:
+    """The same, of any length."""
+    if "?" in uri:
+        uri = uri.partition("?")[0]
+    if "#" in uri:
+        uri = uri.partition("#")[0]
+    before, slash, name = uri.rpartition("/")
+    if not slash or before[-1:] == "/":
+        return _shape_path(uri)
+    return f"{_shape_path(before)}/{'{id}' if name.isdecimal() else _show_name(name)}"
+
+
+@lru_cache(REMEMBERED)
+def _shape_path(uri: str) -> str:
+    _, absolute, rest = uri.partition("://")
+    first, *names = (rest if absolute else uri).split("/")
+    return "/".join(("" if absolute else first, *map(_show_name, names)))
+
+
+@lru_cache(REMEMBERED)
+def _show_name(name: str) -> str:
+    return "{id}" if _is_id(name) else name

@@ -4,9 +4,9 @@ Source: Moesif's collector API: an event is `{"request": {"time", "uri", "verb",
 "status", …}, "user_id", "company_id", "transaction_id", "weight", …}`; `/batch` takes arrays of the same.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from common.activities import (
     ACTION,
@@ -47,6 +47,8 @@ COLLECTIONS: Final = {
     f"/v1/{name}{batch}": name for name in ("actions", "events", "users", "companies") for batch in ("", "/batch")
 }
 ANSWER: Final = Reply(201, "{}")
+LONGEST_TEXT: Final = 300  # characters of a user agent or a version
+DIRECTIONS: Final = ("Incoming", "Outgoing", "Internal")
 UNTIMED: Final = "untimed"  # an action whose time is that of its arrival
 # What clients ask for before they send: all calls are wanted, nothing is blocked.
 CONFIG: Final = (
@@ -57,6 +59,8 @@ REPLIES: Final = {
     "/v1/config": Reply(200, CONFIG, {"x-moesif-config-etag": "1"}),
     "/v1/rules": Reply(200, "[]", {"x-moesif-rules-tag": "1"}),
 }
+
+Read = Callable[[Json, int, Delivery], Iterator[Item]]
 
 
 def accept(_request: WebhookRequest) -> Reply:
@@ -71,6 +75,17 @@ def answer(path: str) -> Reply | None:
 
 def parse(body: bytes, delivery: Delivery) -> Iterator[Item]:
     """One item, or an array of them; what they are, the delivery's query says."""
+    if delivery.query == "events":
+        from sources._moesif_regular import parse_regular  # the listener never needs it
+
+        regular = parse_regular(body)
+        if regular is not None:
+            for position, call in enumerate(regular):
+                if type(call) is Activity:
+                    yield call
+                else:
+                    yield from _read_odd(cast("bytes", call), position, delivery)
+            return
     try:
         items = decode_json(body)
     except (ValueError, RecursionError):
@@ -81,12 +96,25 @@ def parse(body: bytes, delivery: Delivery) -> Iterator[Item]:
         yield Unparseable(None, "its path says nothing of what the body holds", None)
         return
     for position, item in enumerate(items if isinstance(items, list) else [items]):
-        try:
-            yield from read(check_object(item), position, delivery)
-        except ValueError as failure:
-            yield Unparseable(position, str(failure), item)
-        except (RecursionError, OverflowError):
-            yield Unparseable(position, "it is nested too deeply, or its numbers are too large", None)
+        yield from _read_item(item, position, delivery, read)
+
+
+def _read_odd(text: bytes, position: int, delivery: Delivery) -> Iterator[Item]:
+    try:
+        item = decode_json(text)
+    except (ValueError, RecursionError):
+        yield Unparseable(position, "it is nested too deeply, or not JSON", None)
+        return
+    yield from _read_item(item, position, delivery, _read_call)
+
+
+def _read_item(item: Any, position: int, delivery: Delivery, read: Read) -> Iterator[Item]:
+    try:
+        yield from read(check_object(item), position, delivery)
+    except ValueError as failure:
+        yield Unparseable(position, str(failure), item)
+    except (RecursionError, OverflowError):
+        yield Unparseable(position, "it is nested too deeply, or its numbers are too large", None)
 
 
 def _read_call(item: Json, position: int, _delivery: Delivery) -> Iterator[Item]:
@@ -199,11 +227,11 @@ def _take_duration(told: Json, occurred_at: datetime) -> int | None:
 
 def _take_direction(detail: Json) -> str | None:
     direction = detail.get("direction")
-    return str(detail.pop("direction")) if direction in ("Incoming", "Outgoing", "Internal") else None
+    return str(detail.pop("direction")) if direction in DIRECTIONS else None
 
 
 def _is_short(value: object) -> bool:
-    return type(value) is str and 0 < len(value) <= 300 and value == read_name(value)
+    return type(value) is str and 0 < len(value) <= LONGEST_TEXT and value == read_name(value)
 
 
 def _read_action(item: Json, position: int, delivery: Delivery) -> Iterator[Item]:

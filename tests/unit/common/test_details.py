@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.details import DICTIONARIES, pack_detail, unpack_detail
+from common.details import DICTIONARIES, pack_detail, pack_details, unpack_detail
 from common.json_text import decode_json, encode_json
 
 PACKED = "010000950000387b36323337227d02fc3da2845388823201"  # with the first dictionary
@@ -55,3 +55,11 @@ def test_other_providers_have_a_dictionary() -> None:
 def test_events_packed_before_are_read() -> None:
     """Each dictionary stays: what was packed with it, of whichever provider, comes back."""
     assert unpack_detail(bytes.fromhex(PACKED)) == b'{"rcpt_type":"to","msg_size":"6237"}'
+
+
+def test_many_details_are_packed_as_one_is() -> None:
+    """Details that are compressed together are each unpacked alone."""
+    details = [b"{}", b'{"a":' + b"1" * 5000 + b"}", b'{"request":{"uri":"/v1/x"}}' * 3]
+    packed = list(pack_details(details, "moesif"))
+    assert packed == [pack_detail(detail, "moesif") for detail in details]
+    assert [unpack_detail(one) for one in packed] == details
