@@ -9,17 +9,12 @@ It is imported at first use: the listener imports the providers and never reads 
 
 import json
 import math
+from functools import partial
 from typing import Any, Literal
-
-_decode: Any = None
-_encode: Any = None
-_encode_sorted: Any = None
 
 
 def decode_json(text: bytes) -> Any:
     """The value of a JSON text. Raises `ValueError`, or `RecursionError` where it is nested too deeply."""
-    if _decode is None:
-        _load()
     try:
         return _decode(text)
     except ValueError:  # of msgspec, or of a text that is no UTF-8
@@ -40,8 +35,6 @@ def _read_int(text: str) -> int | str:
 
 def encode_json(value: object, *, order: Literal["sorted"] | None = None) -> bytes:
     """The shortest JSON of a value that came from JSON: UTF-8, or ASCII where UTF-8 can't say it."""
-    if _encode is None:
-        _load()
     try:
         text: bytes = _encode(value) if order is None else _encode_sorted(value)
     except (UnicodeEncodeError, OverflowError):
@@ -49,11 +42,17 @@ def encode_json(value: object, *, order: Literal["sorted"] | None = None) -> byt
     return text
 
 
-def _load() -> None:
-    """Once, and not in each call: an import that is done already takes as long as a small text."""
+def _load(name: str, value: object) -> Any:
+    """The first call of all. Not in each: an import that is done already takes as long as a small text."""
     global _decode, _encode, _encode_sorted
     import msgspec
 
     _decode = msgspec.json.Decoder().decode
     _encode_sorted = msgspec.json.Encoder(order="sorted").encode
     _encode = msgspec.json.Encoder().encode
+    return globals()[name](value)
+
+
+_decode: Any = partial(_load, "_decode")
+_encode: Any = partial(_load, "_encode")
+_encode_sorted: Any = partial(_load, "_encode_sorted")

@@ -5,13 +5,12 @@ the detail, if the column gives it back exactly as it was; all else of the item 
 `restore_item` gives back the item whole.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from email.utils import parseaddr
 from functools import lru_cache, partial
-from itertools import groupby
 from operator import attrgetter
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, ParamSpec, cast
 
 from common.events import Client, Event, Json, Kind, Mailing, Receiver, Sender, Unparseable
 from common.json_text import decode_json, encode_json
@@ -22,11 +21,11 @@ from providers._fields import (
     may_be_unstorable,
     read_text,
 )
+from providers._taking import Path, Take, build_take
 
+_P = ParamSpec("_P")
 _Texts = tuple[str | None, ...]
-Path = tuple[str, ...]  # the names that lead to a value through nested objects
 CACHED = 10_000
-ABSENT = object()
 TEXT = frozenset({str})
 
 # Columns whose values are texts, and where in an event they are.
@@ -36,7 +35,7 @@ SENDER_TEXTS = ("address", "subaccount", "ip_pool", "sending_ip")
 RECEIVER_TEXTS = ("routing_domain", "mailbox_provider", "mailbox_provider_region")
 
 
-class Columns(NamedTuple):
+class _Columns(NamedTuple):
     """What a provider reads from an item. Any JSON value may stand for a text: what is not one becomes None."""
 
     occurred_at: datetime
@@ -65,16 +64,25 @@ class Columns(NamedTuple):
     mailbox_provider_region: Any = None
 
 
-# Columns, in half the time that the class takes: every event needs them.
-make_columns = partial(Columns.__new__, Columns)
-# In a third of it, of a tuple of all columns in their order.
-join_columns = partial(tuple.__new__, Columns)
+# All of them in their order. Every event needs them, and a plain tuple is made and taken apart in half the time.
+Columns = tuple[Any, ...]
 
-FIRST_TEXT = Columns._fields.index("recipient")
-# Where a column is in what begins there.
-PLACES = {name: place for place, name in enumerate(Columns._fields[FIRST_TEXT:])}
-# Where those begin that many events share, among all.
-FIRST_SHARED, FIRST_OF_RECEIVER = Columns._fields.index("campaign"), Columns._fields.index("routing_domain")
+
+def _make_plain(_like: Callable[_P, _Columns]) -> Callable[_P, Columns]:
+    return cast("Callable[_P, Columns]", partial(_Columns.__new__, tuple))
+
+
+make_columns = _make_plain(_Columns)
+
+
+def readdress(columns: Columns, recipient: str | None, event_id: str) -> Columns:
+    """The columns of another event of the same item."""
+    occurred_at, _, kind, _, *others = columns
+    return occurred_at, event_id, kind, recipient, *others
+
+
+VALUES = _Columns._fields[_Columns._fields.index("recipient") :]
+OWN = VALUES[: VALUES.index("campaign")]  # those that events don't share
 
 Read = Callable[[Json], Columns | Iterable[Columns] | None]
 
@@ -95,8 +103,8 @@ def read_events(
     """The events of a body's items.
 
     `find_items` gives the body's items and raises `ValueError` if the body is wrong as a whole. `read` gives an item's
-    columns: of one event, of several (one for each recipient), or None for a ping; it raises `ValueError` with what is
-    wrong. `body` tells whether characters may come that Postgres can't hold.
+    columns: of one event, of several (a list, one for each recipient), or None for a ping; it raises `ValueError` with
+    what is wrong. `body` tells whether characters may come that Postgres can't hold.
     """
     careful = may_be_unstorable(body)
     try:
@@ -104,7 +112,7 @@ def read_events(
     except ValueError as problem:
         yield Unparseable(None, str(problem), None)
         return
-    steps = _split(taken)
+    take = _find_take(taken)
     for position, item in enumerate(items):
         try:
             if type(item) is not dict:
@@ -114,13 +122,13 @@ def read_events(
             found = read(shown)
             if found is None:
                 continue
-            if isinstance(found, Columns):
-                event = _make_event(shown, found, position, steps)
+            if isinstance(found, tuple):
+                event = _make_event(shown, found, position, take)
                 yield event if note is None else event._replace(detail=note)
                 continue
             # Several events of one item: each keeps it, so none may take anything out of it for the others.
             for columns in found:
-                event = _make_event(_copy(shown), columns, position, steps)
+                event = _make_event(_copy(shown), columns, position, take)
                 yield event if note is None else event._replace(detail=note)
         except ValueError as problem:
             yield Unparseable(position, str(problem), item)
@@ -134,38 +142,56 @@ def _copy(value: Any) -> Any:
 
 def make_event(item: Json, columns: Columns, position: int, taken: Mapping[str, Path]) -> Event:
     """The event of an item, out of which what the columns say is taken."""
-    return _make_event(item, columns, position, _split(taken))
+    return _make_event(item, columns, position, _find_take(taken))
 
 
-_Step = tuple[int, str, str]  # a column's place in what begins at FIRST_TEXT, its name, that of the field
-_Steps = Sequence[tuple[Path, Sequence[_Step]]]  # those of one object of an item together
-
-
-def _split(taken: Mapping[str, Path]) -> _Steps:
-    """The steps of a mapping; the same ones for the same object, which stays as long as they do."""
-    known = _steps.get(id(taken))
+def _find_take(taken: Mapping[str, Path]) -> Take:
+    """What takes out of an item; the same for the same object, which stays as long as that does."""
+    known = _takes.get(id(taken))
     if known is None:
-        if len(_steps) >= CACHED:
-            _steps.clear()
-        groups = groupby(taken.items(), key=lambda entry: entry[1][:-1])
-        steps = [(place, [(PLACES[column], column, path[-1]) for column, path in group]) for place, group in groups]
-        known = _steps[id(taken)] = taken, steps
+        if len(_takes) >= CACHED:
+            _takes.clear()
+        known = _takes[id(taken)] = taken, build_take(taken, OWN, (*MAILING_TEXTS, *SENDER_TEXTS), RECEIVER_TEXTS)
     return known[1]
 
 
-_steps: dict[int, tuple[Mapping[str, Path], _Steps]] = {}
+_takes: dict[int, tuple[Mapping[str, Path], Take]] = {}
 
 
 # Half the time of calling the class: this is done for every event, and so is all that follows.
-_new_event = partial(tuple.__new__, Event)
+_new_event = tuple.__new__
 _make_client = lru_cache(CACHED)(Client)
 _mailings: dict[Any, tuple[_Texts, Mailing]] = {}
 _receivers: dict[Any, tuple[_Texts, Receiver]] = {}
 
 
-def _make_event(item: Json, columns: Columns, position: int, steps: _Steps) -> Event:
-    occurred_at, event_id, kind, recipient, message_id, transmission_id = columns[:6]
-    metadata, tags, reason, url, ip_address, user_agent = columns[6:FIRST_SHARED]
+def _make_event(item: Json, columns: Columns, position: int, take: Take) -> Event:
+    (
+        occurred_at,
+        event_id,
+        kind,
+        recipient,
+        message_id,
+        transmission_id,
+        metadata,
+        tags,
+        reason,
+        url,
+        ip_address,
+        user_agent,
+        campaign,
+        template,
+        subject,
+        ab_test,
+        ab_test_version,
+        address,
+        subaccount,
+        ip_pool,
+        sending_ip,
+        routing_domain,
+        mailbox_provider,
+        mailbox_provider_region,
+    ) = columns
     # Nearly all are texts or absent: a call for each would take longer than decoding the item.
     if type(recipient) is str and "<" not in recipient and 0 < len(recipient) <= LONGEST_INDEXED:
         recipient = recipient.strip().lower() or None
@@ -180,26 +206,51 @@ def _make_event(item: Json, columns: Columns, position: int, steps: _Steps) -> E
     url = url if url is None or (type(url) is str and url) else read_text(url)
     ip_address = ip_address if ip_address is None or (type(ip_address) is str and ip_address) else read_text(ip_address)
     user_agent = user_agent if user_agent is None or (type(user_agent) is str and user_agent) else read_text(user_agent)
-    tags = () if tags is None else read_tags(tags)
+    listed = None
+    if tags is None:
+        tags = ()
+    elif type(tags) is list and len(tags) == 1 and type(tags[0]) is str and tags[0]:  # nearly all
+        listed, tags = tags, (tags[0],)
+    else:
+        tags = read_tags(tags)
+        listed = list(tags) or None
     if type(metadata) is not dict or not metadata:
         metadata = None
-    domain = None if recipient is None or "@" not in recipient else recipient.rpartition("@")[2] or None
+    domain = None
+    if recipient is not None:
+        _, at, domain = recipient.rpartition("@")
+        domain = domain or None if at else None
+    of_mailing = campaign, template, subject, ab_test, ab_test_version, address, subaccount, ip_pool, sending_ip
+    of_receiver = routing_domain, mailbox_provider, mailbox_provider_region
     try:
-        shared = _mailings.get((tags, columns[FIRST_SHARED:FIRST_OF_RECEIVER]))
-        receiving = _receivers.get((domain, columns[FIRST_OF_RECEIVER:]))
+        shared = _mailings.get((tags, of_mailing))
+        receiving = _receivers.get((domain, of_receiver))
     except TypeError:  # a value that can't be looked up: a list, an object
         shared = receiving = None
-    mailing_texts, mailing = shared or _make_mailing(tags, columns[FIRST_SHARED:FIRST_OF_RECEIVER])
-    receiver_texts, receiver = receiving or _make_receiver(domain, columns[FIRST_OF_RECEIVER:])
+    mailing_texts, mailing = shared or _make_mailing(tags, of_mailing)
+    receiver_texts, receiver = receiving or _make_receiver(domain, of_receiver)
     if NOTES in item:
         detail = encode_json({NOTES: {"whole": item}})
     else:
-        listed = list(tags) if tags else None
-        values = (recipient, message_id, transmission_id, metadata, listed, reason, url, ip_address, user_agent)
-        if absent := _take(item, values + mailing_texts + receiver_texts, steps):
+        absent = take(
+            item,
+            recipient,
+            message_id,
+            transmission_id,
+            metadata,
+            listed,
+            reason,
+            url,
+            ip_address,
+            user_agent,
+            mailing_texts,
+            receiver_texts,
+        )
+        if absent:
             item[NOTES] = {"absent": absent}
         detail = encode_json(item)
     return _new_event(
+        Event,
         (
             occurred_at,
             event_id,
@@ -216,7 +267,7 @@ def _make_event(item: Json, columns: Columns, position: int, steps: _Steps) -> E
             ip_address,
             position,
             detail,
-        )
+        ),
     )
 
 
@@ -261,37 +312,6 @@ _GETTERS: dict[str, Callable[[Event], Any]] = {
     "tags": _get_tags,
     "user_agent": _get_user_agent,
 }
-
-
-def _take(item: Json, values: Sequence[Any], steps: _Steps) -> list[str]:
-    """Takes out of the item what the columns give back; the names of those that would give back too much."""
-    absent = []
-    for parents, group in steps:
-        parent = None if parents else item
-        for place, column, name in group:
-            value = values[place]
-            if value is None:
-                continue
-            if parent is None:
-                parent = _find_parent(item, parents)
-            given = parent.pop(name, ABSENT)
-            if given is value or (type(given) is type(value) and given == value):
-                continue
-            if given is ABSENT:
-                absent.append(column)
-            else:
-                parent[name] = given
-    return absent
-
-
-def _find_parent(item: Json, path: Path) -> Json:
-    """The object at the end of a path; one without fields where there is none."""
-    parent: Any = item
-    for name in path:
-        parent = parent.get(name)
-        if type(parent) is not dict:
-            return {}
-    return cast("Json", parent)
 
 
 def restore_item(event: Event, taken: Mapping[str, Path]) -> Json:

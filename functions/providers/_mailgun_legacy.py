@@ -26,9 +26,10 @@ from common.events import (
     Kind,
     Unparseable,
 )
-from providers._events import Columns, Path, make_columns, read_events
+from providers._events import Columns, make_columns, read_events
 from providers._fields import hash_canonical, read_epoch
 from providers._forms import decode_text, read_fields
+from providers._taking import Path
 
 TYPES = {
     "delivered": DELIVERED,

@@ -135,13 +135,13 @@ def _read(item: Json) -> list[Columns] | Columns | None:
         recipient, reason = read_address(entries[0].get("emailAddress")), _find_reason(part, entries[0])
         kind = _find_kind(word, event_type, part, reason, entries[0].get("status"))
         event_id = _make_id(item, word, time, mail, recipient)
-        return Columns._make((occurred_at, event_id, kind, recipient, *before, reason, *after))
+        return occurred_at, event_id, kind, recipient, *before, reason, *after
     found = {}
     for entry in entries:
         recipient, reason = read_address(entry.get("emailAddress")), _find_reason(part, entry)
         kind = _find_kind(word, event_type, part, reason, entry.get("status"))
         event_id = _make_id(item, word, time, mail, recipient, several=True)
-        found[recipient] = Columns._make((occurred_at, event_id, kind, recipient, *before, reason, *after))
+        found[recipient] = occurred_at, event_id, kind, recipient, *before, reason, *after
     return list(found.values())
 
 

@@ -43,7 +43,16 @@ from common.events import (
     Unparseable,
 )
 from providers import Answers, Delivery, WebhookRequest
-from providers._events import CACHED, Columns, make_columns, parse_json, read_address, read_events, restore_item
+from providers._events import (
+    CACHED,
+    Columns,
+    make_columns,
+    parse_json,
+    read_address,
+    read_events,
+    readdress,
+    restore_item,
+)
 from providers._fields import decode_inner, hash_canonical, read_epoch, read_text
 from providers._flat import get_first
 from providers._smtp import read_smtp
@@ -182,8 +191,8 @@ def _read(item: Json) -> Columns | list[Columns]:
         return columns
     recipients = list(dict.fromkeys(map(read_address, given)))
     if len(recipients) < 2:
-        return columns._replace(recipient=recipients[0] if recipients else None)
-    return [columns._replace(recipient=address, event_id=f"{event_id}:{address}") for address in recipients]
+        return readdress(columns, recipients[0] if recipients else None, event_id)
+    return [readdress(columns, address, f"{event_id}:{address}") for address in recipients]
 
 
 def _find_time(item: Json) -> tuple[Any, datetime]:

@@ -41,7 +41,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery, UnverifiedError, WebhookRequest
-from providers._events import CACHED, Columns, make_columns, parse_json, pick, read_events, restore_item
+from providers._events import CACHED, Columns, make_columns, parse_json, pick, read_events, readdress, restore_item
 from providers._fields import hash_canonical, read_epoch, read_text
 from providers._forms import decode_text, is_form, read_fields
 from providers._smtp import read_smtp
@@ -155,11 +155,13 @@ def _read(item: Json) -> Columns | list[Columns]:
     words = [get("severity"), get("reason"), *map(status.get, ("code", "enhanced-code", "bounce-type", "message"))]
     reason = words[-1] or status.get("description") or pick(get("reject"), "reason")
     bot = client.get("bot")
+    recipient = get("recipient")
+    event_id = read_text(get("id")) or hash_canonical(data)  # unique within a day, and the time is a part of the key
     columns = make_columns(
         read_epoch(get("timestamp")),
-        read_text(get("id")) or hash_canonical(data),  # unique within a day, and the time is a part of the key
+        event_id,
         find_kind(provider_type, tuple([read_text(word) or "" for word in words]), type(bot) is str and bot != ""),
-        recipient=get("recipient"),
+        recipient,
         message_id=_strip(headers.get("message-id")),
         metadata=get("user-variables"),
         tags=get("tags"),
@@ -175,17 +177,14 @@ def _read(item: Json) -> Columns | list[Columns]:
         sending_ip=_find_object(get("envelope")).get("sending-ip"),
         mailbox_provider=get("recipient-provider"),
     )
-    if columns.recipient:
+    if recipient:
         return columns
     # A rejected message has no recipient yet, only its header.
     to = headers.get("to")
     recipients = [address for _, address in getaddresses([to]) if address] if type(to) is str else []
     if not recipients:
         return columns
-    return [
-        columns._replace(recipient=recipient, event_id=f"{columns.event_id} {recipient.lower()}")
-        for recipient in dict.fromkeys(recipients)
-    ]
+    return [readdress(columns, address, f"{event_id} {address.lower()}") for address in dict.fromkeys(recipients)]
 
 
 def _find_campaign(campaigns: Any) -> Any:

@@ -42,6 +42,7 @@ from providers._events import (
     parse_json,
     read_address,
     read_events,
+    readdress,
     restore_item,
 )
 from providers._fields import hash_canonical, read_epoch, read_text
@@ -116,7 +117,7 @@ def _read(item: Json) -> Columns | list[Columns]:
     )
     if len(recipients) < 2:
         return columns
-    return [columns._replace(recipient=address, event_id=f"{event_id}:{address}") for address in recipients]
+    return [readdress(columns, address, f"{event_id}:{address}") for address in recipients]
 
 
 def _list_recipients(given: Any) -> Sequence[str]:

@@ -32,7 +32,17 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery
-from providers._events import CACHED, Columns, make_columns, parse_json, pick, read_address, read_events, restore_item
+from providers._events import (
+    CACHED,
+    Columns,
+    make_columns,
+    parse_json,
+    pick,
+    read_address,
+    read_events,
+    readdress,
+    restore_item,
+)
 from providers._fields import hash_canonical, read_epoch
 from providers._mail_headers import read_mail_headers
 from providers._ses_bounces import classify_bounce
@@ -150,7 +160,7 @@ def _read(item: Json, batch_id: str) -> Columns | list[Columns]:
     )
     if not several:
         return columns
-    return [columns._replace(recipient=address, event_id=f"{event_id}:{address}") for address in recipients]
+    return [readdress(columns, address, f"{event_id}:{address}") for address in recipients]
 
 
 def _text(value: Any) -> str:

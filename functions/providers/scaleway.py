@@ -33,7 +33,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery
-from providers._events import CACHED, Columns, make_columns, read_address, read_events, restore_item
+from providers._events import CACHED, Columns, make_columns, read_address, read_events, readdress, restore_item
 from providers._fields import hash_canonical, read_epoch, read_text
 from providers._mail_headers import read_mail_headers
 from providers._smtp import read_smtp
@@ -107,7 +107,7 @@ def _read(item: Json) -> list[Columns] | Columns:
     )
     if len(recipients) < 2:
         return columns
-    return [columns._replace(recipient=address, event_id=f"{event_id}:{address}") for address in recipients]
+    return [readdress(columns, address, f"{event_id}:{address}") for address in recipients]
 
 
 @lru_cache(CACHED)

@@ -39,7 +39,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery, WebhookRequest
-from providers._events import CACHED, Columns, join_columns, parse_json, pick, read_events, restore_item
+from providers._events import CACHED, Columns, parse_json, pick, read_events, restore_item
 from providers._fields import hash_canonical, read_epoch, read_text
 from providers._forms import is_form
 from providers._smtp import read_smtp
@@ -158,7 +158,6 @@ def _part(item: Json) -> Json:
     foreign = [name for name in item if name not in FIELDS and not name.startswith("sg_")]
     if not foreign:
         return item
-    item = item.copy()
     item[ARGUMENTS] = {name: item.pop(name) for name in foreign}
     return item
 
@@ -185,34 +184,32 @@ def _read(item: Json) -> Columns:
     if type(event_id) is not str or not event_id:
         event_id = read_text(event_id) or hash_canonical(item)
     engaged = event_type in ENGAGED
-    return join_columns(
-        (
-            read_epoch(get("timestamp")),
-            event_id,
-            kind,
-            get("email"),
-            # What the send call returned; what follows differs between the events of a message.
-            None if message_id is None else message_id.partition(".")[0],
-            get("singlesend_id") or get("marketing_campaign_id"),
-            get(ARGUMENTS),
-            get("category"),
-            reason,
-            get("url"),
-            ip if engaged else None,
-            get("useragent"),
-            get("marketing_campaign_name") or get("singlesend_name"),
-            get("template_id"),
-            None,  # subject
-            None,  # A/B test
-            None,  # its version
-            None,  # the sender's address
-            None,  # subaccount
-            pick(item, "pool", "name") if "pool" in item else None,
-            None if engaged else ip,
-            None,  # routing domain
-            None,  # mailbox provider
-            None,  # its region
-        )
+    return (
+        read_epoch(get("timestamp")),
+        event_id,
+        kind,
+        get("email"),
+        # What the send call returned; what follows differs between the events of a message.
+        None if message_id is None else message_id.partition(".")[0],
+        get("singlesend_id") or get("marketing_campaign_id"),
+        get(ARGUMENTS),
+        get("category"),
+        reason,
+        get("url"),
+        ip if engaged else None,
+        get("useragent"),
+        get("marketing_campaign_name") or get("singlesend_name"),
+        get("template_id"),
+        None,  # subject
+        None,  # A/B test
+        None,  # its version
+        None,  # the sender's address
+        None,  # subaccount
+        pick(item, "pool", "name") if "pool" in item else None,
+        None if engaged else ip,
+        None,  # routing domain
+        None,  # mailbox provider
+        None,  # its region
     )
 
 

@@ -38,7 +38,7 @@ from common.events import (
     Unparseable,
 )
 from providers import Delivery, WebhookRequest
-from providers._events import CACHED, Columns, make_columns, parse_json, read_events, restore_item
+from providers._events import CACHED, Columns, parse_json, read_events, restore_item
 from providers._fields import hash_canonical, read_epoch, read_text
 from providers._smtp import read_smtp
 from providers._verification import check_shared_secret
@@ -116,7 +116,6 @@ def _find_items(body: bytes) -> list[Any]:
 def _part(item: Json) -> Json:
     """The item with the sender's arguments put together."""
     foreign = [name for name in item if name not in FIELDS]
-    item = item.copy()
     item[ARGUMENTS] = {name: item.pop(name) for name in foreign}
     return item
 
@@ -140,7 +139,7 @@ def _read(item: Json) -> Columns:
     )
     if type(event_id) is not str or not event_id:
         event_id = read_text(event_id) or hash_canonical(item)
-    return make_columns(
+    return (
         read_epoch(time),
         event_id,
         kind,
@@ -160,6 +159,11 @@ def _read(item: Json) -> Columns:
         None,
         get("mail_from"),
         get("channel"),
+        None,  # a pool
+        None,  # a sending address
+        None,  # where it was routed to
+        None,  # a mailbox provider
+        None,  # its region
     )
 
 

@@ -41,16 +41,17 @@ from providers import Delivery, UnverifiedError, WebhookRequest
 from providers._events import (
     CACHED,
     Columns,
-    Path,
     make_columns,
     parse_json,
     pick,
     read_address,
     read_events,
+    readdress,
     restore_item,
 )
 from providers._fields import hash_canonical, read_epoch
 from providers._smtp import read_smtp
+from providers._taking import Path
 from providers._verification import check_equal, check_recent, check_shared_secret, decode_base64, decode_hex
 
 NAME = "zeptomail"
@@ -117,7 +118,7 @@ def _read(item: Json) -> Columns | list[Columns]:
     found: list[Columns] = []
     for name, message in zip(names, messages, strict=True):
         found += _read_message(name, message, item.get("mailagent_key"))
-    return found[0] if len(found) == 1 else list({columns.event_id: columns for columns in found}.values())
+    return found[0] if len(found) == 1 else list({columns[1]: columns for columns in found}.values())  # by their ids
 
 
 def _read_message(word: Any, message: Any, agent: Any) -> Iterator[Columns]:
@@ -156,7 +157,7 @@ def _read_message(word: Any, message: Any, agent: Any) -> Iterator[Columns]:
         if len(recipients) < 2:
             yield columns
         else:
-            yield from (columns._replace(recipient=to, event_id=f"{event_id}:{to}") for to in recipients)
+            yield from (readdress(columns, to, f"{event_id}:{to}") for to in recipients)
 
 
 def _get_object(item: Json, name: str) -> Json:

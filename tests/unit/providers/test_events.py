@@ -1,10 +1,12 @@
 """From items to events: what holds for the helpers that providers share."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from providers._events import read_address
+from common.events import Kind
+from providers._events import VALUES, make_columns, read_address, readdress
 from providers._smtp import classify_refusal, read_smtp
 
 
@@ -59,3 +61,21 @@ def test_replies(text: Any, codes: tuple[int | None, str | None]) -> None:
 def test_refusals_by_their_reply(text: str | None, expected: tuple[str, str]) -> None:
     """Only what says that the address is wrong is hard: other permanent replies may be about content or sender."""
     assert classify_refusal(*read_smtp(text)) == expected
+
+
+def test_columns_by_name() -> None:
+    """Columns are a plain tuple of all of them in their order, whatever names they were given by."""
+    instant, kind = datetime(2026, 11, 21, tzinfo=UTC), Kind("x", "open", "opened")
+    columns = make_columns(instant, "1", kind, subject="Hello", recipient="a@example.com")
+    assert type(columns) is tuple
+    assert columns[:3] == (instant, "1", kind)
+    given = {name: value for name, value in zip(VALUES, columns[3:], strict=True) if value is not None}
+    assert given == {"recipient": "a@example.com", "subject": "Hello"}
+
+
+def test_columns_of_another_recipient() -> None:
+    """Of an item for several recipients each event has its own id and address, and all else alike."""
+    instant, kind = datetime(2026, 11, 21, tzinfo=UTC), Kind("x", "open", "opened")
+    first = make_columns(instant, "1", kind, "a@example.com", message_id="m", mailbox_provider="X")
+    second = readdress(first, "b@example.com", "1:b")
+    assert second == make_columns(instant, "1:b", kind, "b@example.com", message_id="m", mailbox_provider="X")
