@@ -81,9 +81,9 @@ class DefinitionError(ValueError):
     """A definition that can't be understood: where, and why."""
 
     def __init__(self, place: str, reason: str) -> None:
-        super().__init__(f"{place}: {reason}")
-        self.place = place
+        self.place = place.encode(errors="replace").decode()  # a key may hold half a character
         self.reason = reason
+        super().__init__(f"{self.place}: {self.reason}")
 
 
 def read_cohort(definition: object) -> Cohort:
@@ -91,7 +91,7 @@ def read_cohort(definition: object) -> Cohort:
     given = _read_object(definition, "definition", required=("name", "title", "subject", "members"))
     name = given["name"]
     if type(name) is not str or not _NAME.match(name):
-        raise DefinitionError("name", "is 1 to 100 characters of a-z, 0-9 and dashes, and begins with none")
+        raise DefinitionError("name", "is 1 to 100 characters of a-z, 0-9 and dashes, and begins with no dash")
     title = _read_text(given["title"], "title")
     if given["subject"] not in (USER, COMPANY):
         raise DefinitionError("subject", "is user or company")
@@ -169,7 +169,7 @@ def _read_did(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
     if len(numbers) != 1 or next(iter(numbers)) not in COMPARISONS:
         raise DefinitionError(here, f"needs one of {', '.join(COMPARISONS)} with a number")
     ((operator, number),) = numbers.items()
-    if type(number) is bool or not isinstance(number, int | float) or abs(number) > 10**15:
+    if type(number) is bool or not isinstance(number, int | float) or not abs(number) <= 10**15:
         raise DefinitionError(f"{here}.{operator}", "is a number")
     if way != "sum" and (type(number) is not int or number < 0):
         raise DefinitionError(f"{here}.{operator}", "is a whole number from 0 on")
@@ -185,13 +185,13 @@ def _read_did_not(given: Json, place: str, _cohort: str, _depth: int) -> Conditi
     if isinstance(window, Fixed):
         raise DefinitionError(f"{place}.window", "is a rolling or a calendar one; else use not with did")
     choice = given["not_observed_that_long"]
-    if choice not in ("true", "false", True, False):
+    if type(choice) is not bool:
         raise DefinitionError(
             f"{place}.not_observed_that_long",
             "is true or false: what the condition is for those first seen within the window",
         )
     never = Not(_did_once(pattern, window))
-    return never if choice in ("true", True) else All((never, Observed(window)))
+    return never if choice else All((never, Observed(window)))
 
 
 def _read_did_first(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
@@ -305,12 +305,18 @@ def _read_where(value: object, place: str, kind: str) -> tuple[tuple[Field, Test
     for name, wanted in _read_object(value, place).items():
         here = f"{place}.{name}"
         field = _read_field(name, here, kind)
-        for operator, operand in (wanted if isinstance(wanted, dict) else {"is": wanted}).items():
+        if not isinstance(wanted, dict):
+            tests.append((field, _read_operator("is", wanted, here)))
+            continue
+        if not wanted:
+            raise DefinitionError(here, f"needs one of {', '.join(TESTS)}")
+        for operator, operand in wanted.items():
             if operator not in TESTS:
                 raise DefinitionError(f"{here}.{operator}", f"is none of {', '.join(TESTS)}")
             tests.append((field, _read_operator(operator, operand, f"{here}.{operator}")))
+    for field, test in tests:
         if field.name == "type":
-            _check_types(tests[-1][1], here)
+            _check_types(test, f"{place}.type")
     return tuple(tests)
 
 
@@ -337,6 +343,8 @@ def _read_path(value: object, place: str) -> tuple[str, ...]:
     path = value.split(".") if type(value) is str else value
     if type(path) is not list or not path or not all(type(part) is str and part for part in path):
         raise DefinitionError(place, "is a path: names with dots between them, or a list of names")
+    if len(path) > DEEPEST:
+        raise DefinitionError(place, f"has more than {DEEPEST} names")
     return tuple(_read_text(part, place) for part in path)
 
 
