@@ -22,7 +22,9 @@ from query_events.metrics_query import COUNTS, FILTERS, GROUPS, SECONDS, TIMES, 
 from query_events.own_parameters import FROM, TO, OwnParameter, list_inputs, read_own
 from query_events.parameters import PARAMETERS as SEARCHED
 from query_events.routing import READ_EVENTS, READ_PII, Request, Route
+from query_events.sizes import fit
 from query_events.values import (
+    DELIMITER,
     SHOWN,
     ZONE,
     Form,
@@ -82,8 +84,8 @@ MEANINGS: Final = {
 _ORDERS: Final = (*GROUPS, *COUNTS, *SECONDS)
 
 
-def _read_groups(name: str, text: str, reading: Reading) -> list[str]:
-    groups = list(dict.fromkeys(one_of(GROUPS).read(name, text, reading)))  # type: ignore[call-overload]
+def _read_groups(name: str, text: str, _reading: Reading) -> list[str]:
+    groups = list(dict.fromkeys(one_of(GROUPS).read(name, text, Reading())))  # type: ignore[call-overload]
     if set(TIMES) <= set(groups):
         raise refuse(name, "may have day or hour, not both")
     return groups
@@ -109,6 +111,7 @@ PARAMETERS: Final = (
         "group_by", one_of(GROUPS)._replace(read=_read_groups), f"any of {', '.join(GROUPS)}, separated by commas"
     ),
     *(OwnParameter(row.name, row.form, row.meaning) for row in map(SEARCHED.__getitem__, FILTERS)),
+    OwnParameter("delimiter", SEARCHED["delimiter"].form, "what separates the values of filters; a comma if none"),
     OwnParameter(
         "order",
         Form(_read_order, {"type": "string", "enum": ["", *(sign + name for name in _ORDERS for sign in ("", "-"))]}),
@@ -137,7 +140,7 @@ class Asked(NamedTuple):
 
 def read_asked(given: Mapping[str, str], instant: datetime) -> Asked:
     """What the parameters ask for. Raises `ApiError`."""
-    values = read_own(given, PARAMETERS)
+    values = read_own(given, PARAMETERS, given.get("delimiter") or DELIMITER)
     zone: tzinfo = values.get("timezone", ZoneInfo("UTC"))
     for name in ("from", "to"):
         if name in values:
@@ -175,6 +178,7 @@ def answer_metrics(request: Request) -> Answer:
         results = [mask_result(result) for result in results]
     if wants_csv(request.given.get("format", ""), request.headers):
         return Answer(200, write_csv([*asked.groups, *MEANINGS], results or [total]), {"content-type": CSV})
+    results = fit(results)
     head: Json = {
         "from": format_instant(asked.begin),
         "to": format_instant(asked.end),

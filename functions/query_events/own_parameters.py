@@ -8,7 +8,7 @@ from common.errors import ApiError
 from providers import list_mappings, list_providers
 from query_events.pages import INITIAL
 from query_events.routing import Input
-from query_events.values import TIME, Form, Reading, one_of, read_number, refuse, suggest
+from query_events.values import DELIMITER, TIME, Form, Reading, one_of, read_number, refuse, suggest
 from sources import SOURCES
 
 BEGINNING: Final = datetime(1900, 1, 1, tzinfo=UTC)  # before any event, and what TIME takes
@@ -44,7 +44,7 @@ SENDERS = OwnParameter(
 CURSOR = OwnParameter("cursor", Form(_read_cursor, {"type": "string"}), "`initial`, or what a page's link holds")
 
 
-def read_own(given: Mapping[str, str], table: Sequence[OwnParameter]) -> dict[str, Any]:
+def read_own(given: Mapping[str, str], table: Sequence[OwnParameter], delimiter: str = DELIMITER) -> dict[str, Any]:
     """The values of what is given and not empty. Raises `ApiError`, for a name that the table lacks too."""
     rows = {row.name: row for row in table}
     values: dict[str, Any] = {}
@@ -52,7 +52,7 @@ def read_own(given: Mapping[str, str], table: Sequence[OwnParameter]) -> dict[st
         if name not in rows:
             raise refuse(name, f"is not a parameter of this path: {suggest(name, rows) if rows else 'it has none'}")
         if text.strip():
-            values[name] = rows[name].form.read(name, text.strip(), Reading())
+            values[name] = rows[name].form.read(name, text.strip(), Reading(delimiter))
     return values
 
 

@@ -195,10 +195,26 @@ def test_delivery_has_the_figures_of_its_lines(page: Page) -> None:
     expect(page.locator(".legend").first).to_have_text("SparkPost")
 
 
-def find_column(page: Page) -> int:
-    """Which column of the first chart's figures is the newsletter's."""
+@pytest.mark.usefixtures("hostile")
+def test_the_largest_of_many_campaigns_are_drawn(page: Page) -> None:
+    """Whatever commas their names have; those without a name are in the table alone, and that is said."""
+    page.get_by_role("link", name="Delivery").click()
+    page.get_by_text("Accepted mails: the figures").click()
+    totals = page.get_by_role("region", name="All days together")
+    expect(totals.locator("tbody tr")).to_have_count(9)
+    expect(totals.get_by_text("The 6 with the most mails and a name are drawn.")).to_be_visible()
+    rows = page.get_by_role("region", name="Accepted mails, figures").locator("tbody tr")
+    for name in ("Autumn sale", "Digests, odd", "Digests, even"):
+        column = rows.locator(f"td:nth-child({find_column(page, name) + 2})").all_inner_texts()
+        total = totals.locator("tr", has_text=name).locator("td").first.inner_text()
+        assert sum(map(int, column)) == int(total) > 20
+    expect(totals.locator("tr", has_text="none").locator("td").first).to_have_text("23")
+
+
+def find_column(page: Page, name: str = "Newsletter, November") -> int:
+    """Which column of the first chart's figures is a campaign's."""
     heads = page.get_by_role("region", name="Accepted mails, figures").locator("thead th").all_inner_texts()
-    return heads.index("Newsletter, November") - 1
+    return heads.index(name) - 1
 
 
 @pytest.mark.usefixtures("hostile")

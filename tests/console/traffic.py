@@ -11,6 +11,11 @@ HOSTILE = '"><svg/onload=window.hacked=1>@example.com'
 ANALYTICAL = "<20261121.0001@mail.example.com>"
 BUSY = "busy@example.net"
 BUSY_MESSAGES = 70
+DIGESTS: list[dict[str, Any]] = [
+    {"campaign_id": "Digests, odd"},
+    {"campaign_id": "Digests, even"},
+    {"campaign_id": None},
+]
 DAY = 86_400
 CAMPAIGNS = {"Autumn sale": 9, "Order confirmations": 5, "Newsletter, November": 3}
 
@@ -52,7 +57,14 @@ def build_busy() -> list[dict[str, Any]]:
     kinds = ["injection"] * BUSY_MESSAGES + ["click"]
     ages = [*range(5, 5 + BUSY_MESSAGES), 4 + BUSY_MESSAGES]
     return [
-        _make(BUSY, kind, age, f"000b{min(number, BUSY_MESSAGES - 1):016}", subject=f"Digest {number}")
+        _make(
+            BUSY,
+            kind,
+            age,
+            f"000b{min(number, BUSY_MESSAGES - 1):016}",
+            subject=f"Digest {number}",
+            **DIGESTS[number % 3],
+        )
         for number, (kind, age) in enumerate(zip(kinds, ages, strict=True))
     ]
 

@@ -11,7 +11,7 @@ from psycopg2.extensions import connection as Connection
 
 from common.errors import ApiError
 from maintain_partitions.partitions import maintain_partitions
-from query_events import metrics
+from query_events import metrics, sizes
 from query_events.metrics import RATES
 from query_events.metrics_query import COUNTS, FILTERS, SECONDS, build_statement
 from query_events.parameters import PARAMETERS
@@ -509,6 +509,31 @@ def test_order_and_limit(connect: Connect) -> None:
     assert names(order="-campaign", limit="2") == ["c", "b"]
     answer = ask(query, group_by="campaign", limit="1")
     assert (len(answer["results"]), answer["total_count"], answer["total"]["accepted"]) == (1, 3, 6)
+
+
+def test_groups_that_no_answer_holds_are_left_out(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first in the order stay, and how many there are is told; CSV, which is shorter, has all."""
+    items = [tell(f"m{n}", "injection", DAY + n, campaign_id=f"campaign {n}") for n in range(60)]
+    load_all(connect("mailwake_loader"), items)
+    query = open_query(connect)
+    monkeypatch.setattr(metrics, "fit", lambda results: sizes.fit(results, 30_000))
+    answer = ask(query, group_by="campaign", order="campaign")
+    names = [result["campaign"] for result in answer["results"]]
+    assert 20 < len(names) < 60
+    assert names == sorted(f"campaign {n}" for n in range(60))[: len(names)]
+    assert (answer["total_count"], answer["total"]["accepted"]) == (60, 60)
+    given = {"group_by": "campaign", "format": "csv"}
+    whole: Any = ROUTE.answer(Request(lambda: query, NOW, REP, metrics.PATH, {}, given))
+    assert whole.body.count(b"\r\n") == 61
+
+
+def test_names_with_commas_are_found_by_another_delimiter(connect: Connect) -> None:
+    """It separates the values of filters; groups have their comma."""
+    names = ["Autumn, red", "Autumn", "red", "green, blue"]
+    load_all(connect("mailwake_loader"), [tell(f"m{n}", "injection", DAY, campaign_id=n) for n in names])
+    given = {"delimiter": "\x1f", "campaign_ids": "Autumn, red\x1fgreen, blue", "group_by": "campaign,day"}
+    found = ask(open_query(connect), **given)["results"]
+    assert {result["campaign"] for result in found} == {"Autumn, red", "green, blue"}
 
 
 REFUSED = [

@@ -16,6 +16,7 @@ const COLUMNS = [
   ["open_rate_of_delivered", "Opened of delivered", percent],
 ];
 const MOST_ROWS = 10_000;
+const SEPARATOR = "\u001f";
 const MOST_GROUPS = 100;
 const WHOLE = Array.from({ length: 30 }, (_, number) => [1, 2, 5][number % 3] * 10 ** Math.floor(number / 3));
 
@@ -27,19 +28,21 @@ function findMidnight(days) {
   return new Date(now.getFullYear(), now.getMonth(), now.getDate() - days).toISOString();
 }
 
-// Names of no value, or with a comma in them, can't be asked for in a list: then all are asked for.
-function buildFilter(by, names) {
-  const fits = names.length && names.every((name) => name && !name.includes(","));
-  return fits ? { [FILTERS[by]]: names.join(",") } : {};
+// Where all groups are drawn no filter is needed; else the drawn ones are asked for, which what has no name can't be.
+function choose(groups, by) {
+  const all = groups.results.map((row) => row[by]);
+  if (groups.total_count <= MOST_LINES) return { names: all, filter: {} };
+  const names = all.filter((name) => name != null).slice(0, MOST_LINES);
+  return { names, filter: { [FILTERS[by]]: names.join(SEPARATOR), delimiter: SEPARATOR } };
 }
 
 async function load(by, days, signal) {
   const range = { from: findMidnight(days - 1), timezone: ZONE };
   const groups = await ask(paths.metrics, { ...range, group_by: by, order: "-accepted", limit: MOST_GROUPS }, signal);
-  const names = groups.results.slice(0, MOST_LINES).map((row) => row[by]);
+  const { names, filter } = choose(groups, by);
   const daily = await ask(
     paths.metrics,
-    { ...range, group_by: `day,${by}`, order: "day", limit: MOST_ROWS, ...buildFilter(by, names) },
+    { ...range, group_by: `day,${by}`, order: "day", limit: MOST_ROWS, ...filter },
     signal,
   );
   return { groups, names, daily: daily.results };
@@ -75,7 +78,9 @@ export function Metrics({ parameters }) {
             </tbody>
           </table></div>
           <p class="hint">Days are those of ${ZONE}.${found.groups.total_count > found.groups.results.length
-            && ` ${count(found.groups.total_count)} in all, of which those with the most mails are shown.`}</p>
+            && ` ${count(found.groups.total_count)} in all, of which those with the most mails are shown.`}
+            ${found.groups.total_count > found.names.length
+              && ` The ${found.names.length} with the most mails ${by === "campaign" ? "and a name " : ""}are drawn.`}</p>
         </section>`}`;
 }
 
