@@ -2,8 +2,8 @@
 
 Source: "Prometheus Remote-Write Specification". A version that is not known is a 415: a body of the second read as one
 of the first would seem empty. Native histograms and exemplars are not kept: who sends them is told 400 with the numbers
-of what was written, which Prometheus does not send again. What Prometheus itself forgives is forgiven: no content type
-or encoding at all, labels that are not sorted, empty labels.
+of what was written beside them, as the specification asks of a partial write, and does not send it again. What
+Prometheus itself forgives is forgiven: no content type or encoding at all, labels that are not sorted, empty labels.
 """
 
 import json
@@ -21,7 +21,9 @@ from sources._snappy import decompress
 
 SOURCE: Final = "prometheus"
 COLLECTIONS: Final = {"/prometheus/api/v1/write": "write"}
-MOST: Final = 16 * 1024 * 1024  # bytes of a message; Prometheus sends some 200 KB
+MOST: Final = (
+    8 * 1024 * 1024
+)  # bytes of a message; Prometheus sends some 200 KB, VictoriaMetrics' agent so many at most
 STALE: Final = 0x7FF0000000000002  # the value that ends a series
 TYPE: Final = "application/x-protobuf"
 VERSIONS: Final = {"": False, "prometheus.WriteRequest": False, "io.prometheus.write.v2.Request": True}
@@ -42,20 +44,28 @@ def accept(request: WebhookRequest) -> Reply:
     if second is None or headers.get("content-encoding", "").strip().lower() not in ("snappy", ""):
         problem = f"Send {TYPE} of remote write 1.0 or 2.0, compressed by snappy."
         raise ApiError(415, "Unsupported media type", problem)
+    written = histograms = exemplars = 0
+    problem = ""
     try:
-        series = list(read_series(decompress(request.body, MOST), second=second))
-    except (ValueError, MemoryError):
-        raise ApiError(400, "Bad request", "The body is not a remote-write request in a block of snappy.") from None
-    wrong = [problem for one in series if (problem := find_problem(one))]
-    written = sum(len(one.samples) for one in series if not find_problem(one))
+        for one in read_series(decompress(request.body, MOST), second=second):
+            found = find_problem(one)
+            written += 0 if found else len(one.samples)
+            histograms += one.histograms
+            exemplars += one.exemplars
+            problem = problem or found
+    except (ValueError, MemoryError) as failure:
+        raise ApiError(400, "Bad request", f"The body can't be read: {show_failure(failure)}.") from None
     counts = {HEADER.format("samples"): str(written), HEADER.format("histograms"): "0", HEADER.format("exemplars"): "0"}
-    if not wrong:
-        lost = sum(one.histograms + one.exemplars for one in series)
-        if not lost:
-            return Reply(204, "", counts)
-        wrong = ["native histograms and exemplars are not kept"]
-    error = {"message": "Bad request", "description": f"Not all was written: {wrong[0]}.", "code": "400"}
+    if not problem and not histograms and not exemplars:
+        return Reply(204, "", counts)
+    problem = problem or f"{histograms} native histograms and {exemplars} exemplars are not kept"
+    error = {"message": "Bad request", "description": f"Not all was written: {problem}.", "code": "400"}
     return Reply(400, json.dumps({"errors": [error]}), counts)
+
+
+def show_failure(failure: Exception) -> str:
+    """Why a body can't be read."""
+    return "a text is not UTF-8" if isinstance(failure, UnicodeDecodeError) else str(failure) or "it is too large"
 
 
 def read_version(content_type: str) -> bool | None:
@@ -87,8 +97,7 @@ def parse(body: bytes, delivery: Delivery) -> Iterator[Item]:
     try:
         found = list(read_series(decompress(body, MOST), second=second))
     except (ValueError, MemoryError) as failure:
-        problem = "a text is not UTF-8" if isinstance(failure, UnicodeDecodeError) else str(failure)
-        yield Unparseable(None, problem or "the message is too large", None)
+        yield Unparseable(None, show_failure(failure), None)
         return
     for position, series in enumerate(found):
         problem = find_problem(series)

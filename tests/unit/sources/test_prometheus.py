@@ -12,10 +12,19 @@ from common.activities import Sample, Series
 from common.errors import ApiError
 from common.events import Unparseable
 from providers import Delivery, Reply, WebhookRequest
-from sources import Item, prometheus
+from sources import Item, _remote_write, prometheus
 from sources._snappy import decompress
 from tests.integration.conftest import NOW
-from tests.unit.sources.remote_write import FIRST, SECOND, STALE, compress, make_field, make_first, make_second
+from tests.unit.sources.remote_write import (
+    FIRST,
+    SECOND,
+    STALE,
+    compress,
+    make_field,
+    make_first,
+    make_second,
+    make_varint,
+)
 
 AT = 1_795_262_400_000
 UP = ((("__name__", "up"), ("job", "api")), ((AT, 1.0), (AT + 15_000, STALE)))
@@ -79,7 +88,8 @@ def test_what_is_not_kept_is_told(content_type: str, make: type, kind: dict[str,
     body = compress(make([UP], kind[content_type]))
     reply = accept(body, content_type)
     assert (reply.status, count(reply)) == (400, ["2", "0", "0"])
-    assert "native histograms" in json.loads(reply.body)["errors"][0]["description"]
+    told = "1 native histograms and 0 exemplars" if kind is HISTOGRAM else "0 native histograms and 1 exemplars"
+    assert json.loads(reply.body)["errors"][0]["description"] == f"Not all was written: {told} are not kept."
     assert [type(one) for one in parse(body, content_type)] == [Unparseable, Series]
 
 
@@ -136,6 +146,63 @@ def test_damaged_body_is_400(body: bytes, content_type: str) -> None:
     assert raised.value.status == 400
     (found,) = parse(body, content_type)
     assert isinstance(found, Unparseable)
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (make_field(1, b"\x12\x00" * 500_000), "more than 500000 fields"),  # samples
+        (b"\x0a\x00" * 500_001, "more than 500000 fields"),  # series
+        (make_field(1, make_field(1, b"\x38\x01" * 500_000)), "more than 500000 fields"),  # in a label
+        (b"\x00" * (prometheus.MOST + 1), "more than 8388608 bytes"),
+    ],
+)
+def test_work_has_an_end(message: bytes, reason: str) -> None:
+    """A small body that unpacks to millions of things is refused at once, and would be set aside."""
+    body = bytes(cramjam.snappy.compress_raw(message))
+    with pytest.raises(ApiError) as raised:
+        accept(body, FIRST)
+    assert raised.value.status == 400
+    assert reason in raised.value.description
+    (found,) = parse(body, FIRST)
+    assert isinstance(found, Unparseable)
+    assert reason in found.reason
+
+
+def test_references_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packed references count as fields do."""
+    monkeypatch.setattr(_remote_write, "MOST_FIELDS", 30)
+    few, many = (make_field(4, b"") + make_field(5, make_field(1, b"\x00" * size)) for size in (20, 40))
+    assert len(list(_remote_write.read_series(few, second=True))) == 1
+    with pytest.raises(ValueError, match="more than 30 fields"):
+        list(_remote_write.read_series(many, second=True))
+
+
+def test_pieces_have_an_end() -> None:
+    """A block of a million copies is refused, however small what it unpacks to."""
+    with pytest.raises(ValueError, match="more than 1000000 pieces"):
+        decompress(make_varint(4 * 1_000_001) + b"\x0cabcd" + b"\x01\x04" * 1_000_000, prometheus.MOST)
+
+
+@pytest.mark.parametrize("length", [0, 1, 126, 127, 128, 300])
+@each_version
+def test_labels_of_any_length(content_type: str, make: type, length: int) -> None:
+    """Names and values, short and long, in any order, and with fields that we don't know."""
+    labels = tuple(sorted({"__name__": "n" + "x" * length, "a" * (length + 1): "\u00e9" * length + "1"}.items()))
+    (series,) = parse(bytes(cramjam.snappy.compress_raw(make([(labels, [(AT, 1.0)])]))), content_type)
+    assert isinstance(series, Series)
+    assert series.labels == labels
+
+
+def test_label_in_other_orders() -> None:
+    """Protocol Buffers leave the order of fields open, and those that we don't know are skipped."""
+    name, value = make_field(1, b"__name__"), make_field(2, b"up")
+    sample = make_field(2, b"\x10" + make_varint(AT) + b"\x09" + struct.pack("<d", 1.0) + b"\x18\x05")
+    for label in (value + name, name + b"\x18\x05" + value, make_field(1, b"x") + name + value):
+        body = bytes(cramjam.snappy.compress_raw(make_field(1, sample + make_field(1, label))))
+        (series,) = parse(body, FIRST)
+        assert isinstance(series, Series)
+        assert (series.labels, len(series.samples)) == ((("__name__", "up"),), 1)
 
 
 @given(st.binary(max_size=300), st.integers(0, 2**32))
