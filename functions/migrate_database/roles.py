@@ -38,4 +38,5 @@ def create_roles(connection: Connection) -> None:
             )
         )
         # The loader's slow path goes through a temporary table, and all evaluation does.
-        cursor.execute(sql.SQL("GRANT TEMPORARY ON DATABASE {} TO mailwake_loader, mailwake_evaluator").format(database))
+        grant = "GRANT TEMPORARY ON DATABASE {} TO mailwake_loader, mailwake_evaluator"
+        cursor.execute(sql.SQL(grant).format(database))

@@ -25,11 +25,12 @@ class Touched:
     def watch(self, events: Iterable[Event], user_field: str, user_mark: bytes) -> Iterator[Event]:
         """The same events; those whom they happened to are remembered as they go by."""
         for event in events:
+            user = None
             if event.metadata is not None and user_mark in event.metadata:
                 user = find_user(event.metadata, user_field)
-                if user is not None:
-                    _note(self._users, user, event.occurred_at)
-            if event.recipient is not None:  # also beside a user: who has the address is to be known
+            if user is not None:
+                _note(self._users, user, event.occurred_at)
+            elif event.recipient is not None:
                 _note(self._addresses, event.recipient, event.occurred_at)
             yield event
 

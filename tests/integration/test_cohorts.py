@@ -1,0 +1,174 @@
+"""Cohorts over a real database: who is in at which instant, whatever comes when."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from cohort_evaluator.evaluation import Ticked, evaluate_cohorts
+from cohort_evaluator.store import save_cohort
+from s3_loader.loading import Loader
+from tests.integration.batches import make_batch as make_mail_batch
+from tests.integration.batches import make_event, parse
+from tests.integration.conftest import NOW, Connect
+from tests.integration.test_behaviour import load, make_batch
+from tests.integration.test_loading import select
+
+MINUTE = timedelta(minutes=1)
+
+
+class World:
+    """What has come in, and the ticks."""
+
+    def __init__(self, connect: Connect) -> None:
+        self.loader = connect("mailwake_loader")
+        self.evaluator = connect("mailwake_evaluator")
+        self.number = 0
+
+    def call(self, user: str, age: float, **fields: Any) -> None:
+        """An API call so many seconds before NOW."""
+        at = (NOW - timedelta(seconds=age)).isoformat()
+        self.number += 1
+        request = {"time": at, "uri": "https://api.example.com/orders", "verb": "GET", "headers": {}}
+        response = {"time": at, "status": fields.pop("status", 200), "headers": {}}
+        item = {
+            "request": request,
+            "response": response,
+            "user_id": user,
+            "transaction_id": f"t{self.number}",
+            **fields,
+        }
+        load(self.loader, make_batch("moesif", "events", [item], f"raw/moesif/{self.number}"))
+
+    def mail(self, recipient: str, age: float, **fields: Any) -> None:
+        """A mail's event."""
+        self.number += 1
+        batch = make_mail_batch(
+            [make_event(f"e{self.number}", age=age, rcpt_to=recipient, **fields)], f"m{self.number}"
+        )
+        Loader().load(self.loader, batch, parse(batch))
+
+    def identify(self, path: str, age: float, **fields: Any) -> None:
+        """A message of Segment's."""
+        self.number += 1
+        item = {"timestamp": (NOW - timedelta(seconds=age)).isoformat(), "messageId": f"s{self.number}", **fields}
+        load(self.loader, make_batch("segment", path, item, f"raw/segment/{self.number}"))
+
+    def save(self, members: Any, name: str = "one", subject: str = "user") -> None:
+        """Saves a definition."""
+        definition = {"name": name, "title": "One", "subject": subject, "members": members}
+        save_cohort(self.evaluator, definition, NOW, "test")
+
+    def tick(self, age: float) -> Ticked:
+        """A tick so many seconds before NOW, without a fault."""
+        ticked = evaluate_cohorts(self.evaluator, NOW - timedelta(seconds=age))
+        assert select(self.evaluator, "SELECT name, error FROM cohorts WHERE error IS NOT NULL") == []
+        return ticked
+
+    def read(self, name: str = "one") -> list[tuple[str, float, float | None]]:
+        """Who is or was in a cohort: value, and how many seconds before NOW it began and ended."""
+        rows = select(
+            self.evaluator,
+            "SELECT i.value, m.entered_at, m.exited_at FROM memberships m JOIN identities i ON i.identity_id = "
+            f"m.subject_id JOIN cohorts c USING (cohort_id) WHERE c.name = '{name}' ORDER BY 1, 2, 3",
+        )
+        return [(value, tell(begin), None if end is None else tell(end)) for value, begin, end in rows]
+
+
+def tell(at: datetime) -> float:
+    """Seconds before NOW."""
+    return (NOW - at.astimezone(UTC)).total_seconds()
+
+
+@pytest.fixture
+def world(connect: Connect) -> World:
+    """An empty one."""
+    return World(connect)
+
+
+CALL = {"event": "call"}
+
+
+def test_membership_begins_and_ends_at_its_instants(world: World) -> None:
+    """A window slides past an event between two ticks: the instants are the definition's, not the ticks'."""
+    world.save({"did": CALL, "count": {">=": 2}, "window": {"last": "10 minutes"}})
+    world.tick(4000)
+    world.call("ada", 3000)
+    world.call("ada", 2900)
+    world.tick(2800)
+    assert world.read() == [("ada", 2900, None)]
+    world.tick(2700)
+    assert world.read() == [("ada", 2900, None)]
+    world.tick(1000)
+    assert world.read() == [("ada", 2900, 2400)]
+    causes = select(world.evaluator, "SELECT kind, cause FROM transitions ORDER BY transition_id")
+    assert [kind for kind, _ in causes] == ["entered", "exited"]
+    assert [len(cause["members"]["events"]) for _, cause in causes] == [2, 1]
+
+
+def test_brief_membership_between_ticks_is_told(world: World) -> None:
+    """Entered and left between two ticks."""
+    world.save({"did": CALL, "count": {">=": 1}, "window": {"last": "30 seconds"}})
+    world.tick(4000)
+    world.call("ada", 3000)
+    world.call("ada", 2000)
+    world.tick(1000)
+    assert world.read() == [("ada", 3000, 2970), ("ada", 2000, 1970)]
+
+
+def test_every_condition_runs(world: World) -> None:
+    """Each compiles to SQL that Postgres takes, for users and companies, over mails and calls."""
+    mail = {
+        "event": "mail",
+        "where": {
+            "type": "delivered",
+            "campaign": {"contains_ignoring_case": "A"},
+            "metadata.a.b": {"at_least": 3},
+            "tags": {"includes": "x"},
+            "machine_open": False,
+            "from_address": {"ends_with": "b"},
+            "user_agent": {"exists": False},
+            "recipient_domain": {"is_one_of": ["a", "b"]},
+            "subject": {"starts_with": "x"},
+        },
+    }
+    call = {
+        "event": "call",
+        "where": {
+            "status": {"at_least": 400, "less_than": 500},
+            "route": "/orders",
+            "properties.n": {"includes": 5},
+            "user_agent": {"contains": "x"},
+            "company": "acme",
+            "duration": {"more_than": 5},
+            "properties.x": 5,
+        },
+    }
+    days = {"days": 3, "zone": "Europe/Berlin", "current": "included"}
+    weeks = {"weeks": 3, "zone": "Europe/Berlin", "current": "excluded", "week_starts_on": "sunday"}
+    conditions = [
+        {"trait": "a.b", "is": 5}, {"trait": "a", "exists": True}, {"trait": "a", "within_last": "5 days"},
+        {"trait": "a", "before": "2026-01-01T00:00:00Z"}, {"trait": "a", "within_next": "5 days"},
+        {"did": mail, "count": {"=": 2}, "window": {"last": "5 days", "ending_ago": "2 days"}},
+        {"did": call, "distinct": {"of": "route", ">": 2}, "window": weeks},
+        {"did": call, "distinct": {"of": "properties.x", "!=": 2}, "window": weeks},
+        {"did": call, "sum": {"of": "properties.price", ">=": 2.5}, "window": {"since": "2026-01-01T00:00:00Z"}},
+        {"did": mail, "sum": {"of": "metadata.price", "<": 2.5}, "window": {"ever": True}},
+        {"did_not": mail, "window": days, "not_observed_that_long": False},
+        {"did_first": call, "window": days},
+        {"did_then": [mail, call], "within": "2 days", "window": {"last": "30 days"}},
+        {"did_in_periods": call, "at_least": 2, "window": {"months": 3, "zone": "UTC", "current": "included"}},
+        {"last": call, "has": {"status": 200}, "window": {"ever": True}},
+        {"stopped": mail, "did_within": "30 days", "not_within": "10 days"},
+        {"restarted": call, "within": "5 days", "after_pause_of": "10 days"},
+        {"share": 0.5}, {"cohort": "other"},
+    ]  # fmt: skip
+    world.save({"share": 1}, "other")
+    world.call("ada", 3000, company_id="acme", metadata={"x": 5})
+    world.mail("ada@example.com", 3000)
+    for subject in ("user", "company"):
+        world.save({"any": [{"not": {"all": conditions}}, *conditions]}, subject, subject)
+    assert world.tick(2000).failed == 0
+    world.call("ada", 1500, company_id="acme")
+    world.mail("ada@example.com", 1500)
+    assert world.tick(1000).failed == 0
