@@ -19,6 +19,9 @@ from common.objects import Bucket
 REQUESTS: Final = "requests/"
 LIFE: Final = timedelta(hours=24)  # the bucket keeps them for longer than that
 SILENCE: Final = timedelta(minutes=20)  # after which whoever wrote an export is taken for dead
+QUEUE: Final = timedelta(
+    hours=3
+)  # after which what waits is taken for lost: twenty long ones, two at a time, may go before
 PAUSE: Final = timedelta(minutes=5)  # between a failure and the next try
 LINK_SECONDS: Final = 3_600
 WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
@@ -56,7 +59,7 @@ class Status(NamedTuple):
         began, changed = datetime.fromisoformat(self.began_at), datetime.fromisoformat(self.changed_at)
         if instant - began >= LIFE:
             return False
-        silence = {FAILED: PAUSE, WAITING: SILENCE, RUNNING: SILENCE}.get(self.state, LIFE)
+        silence = {FAILED: PAUSE, WAITING: QUEUE, RUNNING: SILENCE}.get(self.state, LIFE)
         return instant - changed < silence
 
     @property

@@ -18,7 +18,7 @@ from common.objects import StoredObject
 from export_events.exporting import Exporter, Stream
 from query_events import events_message, exports
 from query_events.answers import Answer, answer_error, build_response
-from query_events.export_files import LIFE, PAUSE, SILENCE, ExportFiles, name_export
+from query_events.export_files import LIFE, PAUSE, QUEUE, RUNNING, SILENCE, ExportFiles, name_export
 from query_events.export_text import COLUMNS
 from query_events.routing import Caller, Request
 from tests.declared import check_answer
@@ -256,12 +256,19 @@ def test_any_number_where_there_is_no_limit(
 def test_silent_exporter_is_taken_for_dead(
     bucket: FakeBucket, query: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What has not been heard of for long begins anew."""
+    """What was begun and has not been heard of for long begins anew; what waits for others has longer."""
     make_large(monkeypatch)
     first = json.loads(ask(query).body)
-    again = json.loads(ask(query, at=NOW + SILENCE).body)
+    assert json.loads(ask(query, at=NOW + QUEUE - timedelta(seconds=1)).body) == first
+    again = json.loads(ask(query, at=NOW + QUEUE).body)
     assert again["id"] == first["id"]
     assert again["began_at"] > first["began_at"]
+    files = ExportFiles(bucket)  # type: ignore[arg-type]
+    status = files.read_status(first["id"])
+    assert status is not None
+    files.write_status(first["id"], status.change(NOW + QUEUE, state=RUNNING))
+    assert json.loads(ask(query, at=NOW + QUEUE + SILENCE - timedelta(seconds=1)).body)["state"] == RUNNING
+    assert json.loads(ask(query, at=NOW + QUEUE + SILENCE).body)["state"] == "waiting"
 
 
 def test_export_that_takes_too_long_says_so(
