@@ -9,7 +9,13 @@ from typing import Any
 
 PREFIX = "mw_"
 RANDOM_BYTES = 20  # 40 hex digits
-SCOPES = ("events:read", "events:write", "pii:read", "admin")  # all that there are, the first one by default
+SCOPES = (
+    "events:read",
+    "events:write",
+    "pii:read",
+    "cohorts:write",
+    "admin",
+)  # all that there are, the first one by default
 
 
 class ApiKeyError(Exception):

@@ -1,8 +1,7 @@
 """One tick: brings the memberships of all cohorts up to an instant, in one transaction and one state of the database.
 
 docs/decisions/0009-cohorts.md tells what is true when. Whoever was touched by a load since the last tick, or whose
-deadline is due, is judged at the earliest instant at which something may have changed, then at the next one that the
-statement names, and so on up to the instant of the tick: each a round, for all of them at once.
+deadline is due, is judged from the earliest instant on at which something may have changed (judging.py).
 """
 
 import logging
@@ -11,7 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final, NamedTuple
 
 import psycopg2
-from psycopg2.extensions import ISOLATION_LEVEL_DEFAULT, ISOLATION_LEVEL_REPEATABLE_READ
+from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 from pypika import Table
@@ -20,6 +19,7 @@ from cohort_evaluator import statements
 from cohort_evaluator.compile import compile_condition
 from cohort_evaluator.conditions import ACTIVITIES, COMPANY, MAIL, USER, Cohort, find_references
 from cohort_evaluator.definitions import DefinitionError, read_cohort
+from cohort_evaluator.judging import judge
 from cohort_evaluator.registering import register_recipients, register_touched
 from cohort_evaluator.sources import Sources
 from cohort_evaluator.terms import Binder
@@ -72,7 +72,7 @@ def evaluate_cohorts(connection: Connection, instant: datetime) -> Ticked:
             return _Tick(cursor, instant).run()
     finally:
         if not connection.closed:
-            connection.set_session(isolation_level=ISOLATION_LEVEL_DEFAULT)
+            connection.set_session(isolation_level="DEFAULT")
 
 
 def _needs_recipients(connection: Connection) -> bool:
@@ -106,7 +106,8 @@ class _Tick:
         self._cursor.execute(statements.TAKE_CHANGES)
         self._cursor.execute(statements.FIND_FIRST)
         self._cursor.execute(statements.FIND_SUPERSEDED)
-        self._cursor.execute(statements.CREATE_TABLES)
+        self._cursor.execute(statements.CREATE_JUDGING)
+        self._cursor.execute(statements.CREATE_TURNS)
         self._cursor.execute(statements.COHORTS)
         saved = [_read(row) for row in self._cursor.fetchall()]
         live = [each for each in saved if not each.is_deleted]
@@ -188,7 +189,7 @@ class _Tick:
             self._cursor.execute(statements.FIND_EVERYBODY, values)
         else:
             self._cursor.execute(statements.SWITCHED_ON, values)
-            values["floor"] = self._cursor.fetchall()[0][0]
+            ((values["floor"], values["known_to"]),) = self._cursor.fetchall()
             self._cursor.execute(statements.FIND_CANDIDATES, values)
         self._cursor.execute(statements.KEEP_FOR_LATER, values)
         self._cursor.execute(statements.FORGET_MISSED, values)
@@ -196,21 +197,12 @@ class _Tick:
         self._cursor.execute(statements.SUCCEED, values)
 
     def _judge(self, cohort: Cohort, values: dict[str, Any], *, is_new: bool) -> None:
-        """Judges the candidates round by round, and writes what has turned."""
+        """Judges the candidates, and writes what has turned."""
         sources = Sources(cohort.subject, is_gathered=not is_new, gathered_since=self._gathered_since)
-        number = 0
-        while True:
-            self._cursor.execute("ANALYZE candidates")
-            self._cursor.execute(statements.EARLIEST)
-            ((earliest, count),) = self._cursor.fetchall()
-            if not count:
-                break
-            self._judged += count if number == 0 else 0
-            compiled = compile_condition(cohort.members, sources, earliest, self._ids)
-            self._cursor.execute(statements.JUDGE.format(round=number, query=compiled.sql), compiled.values)
-            self._cursor.execute(statements.GO_ON, {**values, "round": number})
-            number += 1
-        if number:
+        if judged := judge(self._cursor, cohort.members, sources, self._instant, self._ids):
+            self._judged += judged
+            if not is_new:
+                self._cursor.execute(statements.HIDE_UNKNOWN, values)
             self._cursor.execute(statements.FIND_TURNS, values)
             self._cursor.execute(statements.SAVE_DEADLINES, values)
             self._save_turns(cohort, sources, values, is_new=is_new)

@@ -28,6 +28,8 @@ UNION ALL
 SELECT DISTINCT i.person_id, false, true, NULL::timestamptz
 FROM taken CROSS JOIN LATERAL json_array_elements_text(touched -> 'linked') AS given
 JOIN identities i ON i.identity_id = given::int
+UNION
+SELECT subject_id, false, true, NULL FROM missed WHERE since = '-infinity'
 """
 FIND_FIRST: Final = """
 UPDATE touched SET since = least(
@@ -48,10 +50,12 @@ SELECT i.identity_id AS subject_id, i.person_id
 FROM identities i
 WHERE i.identity_id <> i.person_id AND i.person_id IN (SELECT subject_id FROM touched WHERE is_linked)
 """
-CREATE_TABLES: Final = """
+CREATE_JUDGING: Final = """
 CREATE TEMPORARY TABLE candidates (subject_id int NOT NULL, at timestamptz NOT NULL) ON COMMIT DROP;
 CREATE TEMPORARY TABLE verdicts (round int NOT NULL, subject_id int NOT NULL, at timestamptz NOT NULL,
-                                 holds boolean NOT NULL, until timestamptz NOT NULL) ON COMMIT DROP;
+                                 holds boolean NOT NULL, until timestamptz NOT NULL) ON COMMIT DROP
+"""
+CREATE_TURNS: Final = """
 CREATE TEMPORARY TABLE turns (subject_id int NOT NULL, nth int NOT NULL, kind text NOT NULL, at timestamptz NOT NULL,
                               next_at timestamptz) ON COMMIT DROP;
 CREATE TEMPORARY TABLE told (cohort_id int NOT NULL, subject_id int NOT NULL, at timestamptz NOT NULL) ON COMMIT DROP
@@ -82,7 +86,8 @@ FIND_CANDIDATES: Final = f"""
 INSERT INTO candidates
 SELECT found.subject_id, greatest(found.at, last.at, %(floor)s)
 FROM (SELECT subject_id, min(at) AS at FROM (
-          SELECT subject_id, since AS at FROM touched WHERE is_company = %(is_company)s AND since <= %(instant)s
+          SELECT subject_id, CASE WHEN is_linked THEN '-infinity' ELSE since END AS at FROM touched
+          WHERE is_company = %(is_company)s AND since <= %(instant)s
           UNION ALL
           SELECT subject_id, at FROM deadlines WHERE cohort_id = %(cohort)s AND at <= %(instant)s
           UNION ALL
@@ -108,7 +113,8 @@ FORGET_MISSED: Final = "DELETE FROM missed WHERE cohort_id = %(cohort)s AND sinc
 MISS: Final = """
 INSERT INTO missed AS known
 SELECT %(cohort)s, subject_id, min(since) FROM (
-    SELECT subject_id, since FROM touched WHERE is_company = %(is_company)s
+    SELECT subject_id, CASE WHEN is_linked THEN '-infinity' ELSE since END AS since
+    FROM touched WHERE is_company = %(is_company)s
     UNION ALL SELECT subject_id, at FROM told WHERE cohort_id = ANY (%(inner)s)) AS found
 GROUP BY subject_id
 ON CONFLICT (cohort_id, subject_id) DO UPDATE SET since = least(known.since, excluded.since)
@@ -120,17 +126,34 @@ GO_ON: Final = """
 TRUNCATE candidates;
 INSERT INTO candidates SELECT subject_id, until FROM verdicts WHERE round = %(round)s AND until <= %(instant)s
 """
+# Of whom another one took something away the first thing that is known may be later than the last that was told: nothing
+# is true of them until then, unless they were known when the version was switched on.
+HIDE_UNKNOWN: Final = """
+WITH unknown AS (
+    SELECT t.subject_id, least(t.since, (SELECT min(m.entered_at) FROM memberships m
+                                         WHERE m.subject_id = t.subject_id AND m.cohort_id = ANY (%(inner)s))) AS since
+    FROM touched t WHERE t.is_linked AND NOT %(is_company)s AND t.subject_id > %(known_to)s
+), last AS (
+    SELECT DISTINCT ON (v.subject_id) v.round, v.subject_id, u.since, v.holds, v.until
+    FROM verdicts v JOIN unknown u ON u.subject_id = v.subject_id AND v.at < u.since
+    ORDER BY v.subject_id, v.round DESC
+), hidden AS (
+    UPDATE verdicts v SET holds = false FROM unknown u WHERE u.subject_id = v.subject_id AND v.at < u.since
+)
+INSERT INTO verdicts
+SELECT round, subject_id, since, holds, until FROM last WHERE since <= %(instant)s AND until > since
+"""
 FIND_TURNS: Final = """
 INSERT INTO turns
 SELECT subject_id, row_number() OVER of_subject, CASE WHEN holds THEN 'entered' ELSE 'exited' END, at,
        lead(at) OVER of_subject
 FROM (SELECT v.subject_id, v.round, v.at, v.holds,
-             lag(v.holds, 1, m.subject_id IS NOT NULL) OVER (PARTITION BY v.subject_id ORDER BY v.round) AS before
+             lag(v.holds, 1, m.subject_id IS NOT NULL) OVER (PARTITION BY v.subject_id ORDER BY v.at) AS before
       FROM verdicts v
       LEFT JOIN memberships m
              ON m.cohort_id = %(cohort)s AND m.subject_id = v.subject_id AND m.exited_at IS NULL) AS judged
 WHERE holds <> before
-WINDOW of_subject AS (PARTITION BY subject_id ORDER BY round)
+WINDOW of_subject AS (PARTITION BY subject_id ORDER BY at)
 """
 END_MEMBERSHIPS: Final = """
 UPDATE memberships m SET exited_at = t.at FROM turns t
@@ -143,7 +166,7 @@ SELECT %(cohort)s, subject_id, at, next_at FROM turns WHERE kind = 'entered'
 """
 SAVE_DEADLINES: Final = """
 WITH last AS (
-    SELECT DISTINCT ON (subject_id) subject_id, until FROM verdicts ORDER BY subject_id, round DESC
+    SELECT DISTINCT ON (subject_id) subject_id, until FROM verdicts ORDER BY subject_id, at DESC
 ), over AS (
     DELETE FROM deadlines d USING last
     WHERE d.cohort_id = %(cohort)s AND d.subject_id = last.subject_id AND d.at <= %(instant)s AND until = 'infinity'
@@ -182,10 +205,14 @@ DELETE FROM deadlines WHERE cohort_id = %(cohort)s;
 DELETE FROM missed WHERE cohort_id = %(cohort)s
 """
 SWITCH_ON: Final = """
-UPDATE cohort_versions SET switched_on_at = %(instant)s WHERE cohort_id = %(cohort)s AND version = %(version)s;
+UPDATE cohort_versions
+SET switched_on_at = %(instant)s, known_to = (SELECT coalesce(max(identity_id), 0) FROM identities)
+WHERE cohort_id = %(cohort)s AND version = %(version)s;
 UPDATE cohorts SET version = %(version)s WHERE cohort_id = %(cohort)s
 """
-SWITCHED_ON: Final = "SELECT switched_on_at FROM cohort_versions WHERE cohort_id = %(cohort)s AND version = %(version)s"
+SWITCHED_ON: Final = """
+SELECT switched_on_at, known_to FROM cohort_versions WHERE cohort_id = %(cohort)s AND version = %(version)s
+"""
 SUCCEED: Final = """
 UPDATE cohorts SET evaluated_at = %(instant)s, error = NULL, failed_at = NULL WHERE cohort_id = %(cohort)s
 """

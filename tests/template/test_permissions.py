@@ -39,6 +39,8 @@ EXPECTED_ACTIONS = {
     "ConsoleRole": {"dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
     "MaintainPartitionsRole": {"rds-db:connect"},
     "MigrateDatabaseRole": {"rds-db:connect"},
+    "CohortEvaluatorRole": {"rds-db:connect"},
+    "ChangeCohortsRole": {"rds-db:connect"},
     "ExportEventsRole": {
         "rds-db:connect",
         "s3:AbortMultipartUpload",

@@ -196,13 +196,15 @@ def test_api_asks_the_authorizer_every_time(resources: Mapping[str, Any]) -> Non
     assert authorizer["enableSimpleResponses"] is True
     assert authorizer["authorizerPayloadFormatVersion"] == "2.0"
     assert not {"identitySource", "authorizerResultTtlInSeconds"} & set(authorizer)
-    guarded = {path: "security" in route["x-amazon-apigateway-any-method"] for path, route in body["paths"].items()}
+    guarded = {path: all("security" in method for method in route.values()) for path, route in body["paths"].items()}
     webhooks = {"/webhooks/{provider}": False, "/webhooks/{provider}/{secret}": False}
     console = {"/console": False, "/console/{proxy+}": False}  # files without a secret, and the sign-in
     assert guarded == {
         **webhooks,
         **console,
         "/api/{proxy+}": True,
+        "/api/v1/cohorts/{cohort}": True,
+        "/api/v1/cohorts/dry-run": True,
         "/v1/{proxy+}": True,
         "/prometheus/api/v1/write": True,
     }

@@ -86,8 +86,9 @@ def test_consumer(template: Template) -> None:
 
 
 def test_schedules(template: Template) -> None:
-    """Partitions are maintained and hours summarised by the clock."""
+    """Partitions are maintained, hours summarised and cohorts evaluated by the clock."""
     assert sorted((one.function, one.expression) for one in read_schedules(template, look_up)) == [
+        ("CohortEvaluator", "rate(1 minute)"),
         ("MaintainPartitions", "rate(1 day)"),
         ("SummariseHours", "rate(15 minutes)"),
     ]

@@ -1,0 +1,1 @@
+"""Saves, deletes and rehearses definitions of cohorts for who may."""

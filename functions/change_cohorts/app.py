@@ -1,0 +1,75 @@
+"""Entry point of what changes cohorts: `PUT` and `DELETE /api/v1/cohorts/{cohort}`, `POST /api/v1/cohorts/dry-run`."""
+
+import base64
+import binascii
+import logging
+from functools import cache
+from typing import Any
+
+import psycopg2
+import psycopg2.errors
+
+from change_cohorts.changes import ROUTES, Change
+from common.clock import now
+from common.database import Database, DatabaseSettings, DatabaseUnavailableError, connect, is_transient
+from common.errors import ApiError
+from common.json_text import decode_json
+from common.responses import Response, build_error, build_json
+
+SCOPE = "cohorts:write"
+LARGEST = 200_000  # bytes of a definition
+
+log = logging.getLogger(__name__)
+
+
+@cache
+def _database() -> Database:
+    settings = DatabaseSettings.read()
+    return Database(lambda: connect(settings, work_mem="64MB", statement_timeout="25s"))
+
+
+def handler(event: dict[str, Any], _context: object) -> Response:
+    """Answers a request in API Gateway's payload 2.0, whatever happens."""
+    headers = {"cache-control": "private, no-cache"}
+    try:
+        caller = _check_caller(event)
+        change = Change(_database().get(), now(), caller, event.get("pathParameters") or {}, _read_body(event))
+        status, body = ROUTES[event["routeKey"]](change)
+        log.info("cohorts changed", extra={"route": event["routeKey"], "caller": caller, "status": status})
+        return build_json(status, body, headers)
+    except ApiError as error:
+        return build_error(error, headers)
+    except psycopg2.errors.QueryCanceled:
+        return build_error(ApiError(503, "It took too long", "Ask for fewer days, or a smaller share."), headers)
+    except (psycopg2.Error, DatabaseUnavailableError) as failure:
+        _database().close()
+        log.error("failed", extra={"error": type(failure).__qualname__})
+        if isinstance(failure, psycopg2.Error) and not is_transient(failure):
+            return build_error(
+                ApiError(500, "Internal server error", "This is our mistake; it has been noted."), headers
+            )
+        return build_error(ApiError(503, "Service unavailable", "The database can't be reached; try again."), headers)
+
+
+def _check_caller(event: dict[str, Any]) -> str:
+    """The name of the caller whom the authorizer found. Raises `ApiError`."""
+    found = event["requestContext"].get("authorizer", {}).get("lambda") or {}
+    if found.get("refusal") == "unavailable":
+        raise ApiError(503, "Service unavailable", "The issuer of the token can't be reached; try again.")
+    if found.get("refusal") or not found.get("name"):
+        raise ApiError(401, "Unauthorized", "Send a valid API key or token in the Authorization header.")
+    if {SCOPE, "admin"}.isdisjoint(found.get("scopes", "").split()):
+        raise ApiError(403, "Forbidden", f"The key or token lacks the scope {SCOPE}.", "1100")
+    return str(found["name"])
+
+
+def _read_body(event: dict[str, Any]) -> Any:
+    """The JSON of the body; None without one. Raises `ApiError`."""
+    text = event.get("body") or ""
+    try:
+        body = base64.b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()
+        if len(body) > LARGEST:
+            raise ApiError(413, "Too large", f"A definition has at most {LARGEST:,} bytes.")
+        return decode_json(body) if body else None
+    except (ValueError, binascii.Error, RecursionError):
+        raise ApiError(400, "The body can't be read", "Send a JSON object.") from None

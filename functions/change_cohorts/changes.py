@@ -1,0 +1,79 @@
+"""What changes cohorts. Each answer is a status and a JSON body."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from psycopg2.extensions import connection as Connection
+
+from cohort_evaluator.definitions import DefinitionError, read_cohort
+from cohort_evaluator.rehearsal import MOST_DAYS, rehearse
+from cohort_evaluator.store import delete_cohort, save_cohort
+from common.errors import ApiError
+
+USUAL_DAYS: Final = 7
+PATIENCE: Final = timedelta(seconds=25)  # API Gateway gives up after 30
+
+
+class Change(NamedTuple):
+    """What is asked for."""
+
+    connection: Connection
+    instant: datetime
+    caller: str
+    path: Mapping[str, str]
+    body: Any  # JSON
+
+
+def put_cohort(change: Change) -> tuple[int, dict[str, Any]]:
+    """Saves the body as a cohort's definition: 201 where it is new, 200 where it is changed or there already.
+
+    `{"results": {"name", "version", "changed"}}`; the next tick switches it on.
+    """
+    definition = _read_definition(change.body)
+    name = change.path.get("cohort", "")
+    if definition.get("name", name) != name:
+        raise ApiError(400, "The definition is of another cohort", f"Its name is not {name[:100]}, as the path's is")
+    try:
+        saved = save_cohort(change.connection, {**definition, "name": name}, change.instant, change.caller)
+    except DefinitionError as failure:
+        raise _refuse(failure) from None
+    status = 201 if saved.is_changed and saved.version == 1 else 200
+    return status, {"results": {"name": name, "version": saved.version, "changed": saved.is_changed}}
+
+
+def delete(change: Change) -> tuple[int, dict[str, Any]]:
+    """The next tick lets everybody leave. `{"results": {"name", "deleted"}}`."""
+    name = change.path.get("cohort", "")
+    delete_cohort(change.connection, name, change.instant)
+    return 200, {"results": {"name": name, "deleted": True}}
+
+
+def dry_run(change: Change) -> tuple[int, dict[str, Any]]:
+    """`{"definition", "days"}` → `{"results": {"days": [{"from", "to", "entered", "exited", "size"}], "now": {…}}}`."""
+    given = _read_definition(change.body)
+    days = given.get("days", USUAL_DAYS)
+    if type(days) is not int or not 1 <= days <= MOST_DAYS:
+        raise ApiError(400, "days can't be read", f"It is a whole number from 1 to {MOST_DAYS}")
+    try:
+        cohort = read_cohort(given.get("definition"))
+    except DefinitionError as failure:
+        raise _refuse(failure) from None
+    return 200, {"results": rehearse(change.connection, cohort, change.instant, days, PATIENCE)}
+
+
+def _read_definition(body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise ApiError(400, "The body can't be read", "Send a JSON object.")
+    return body
+
+
+def _refuse(failure: DefinitionError) -> ApiError:
+    return ApiError(400, "The definition can't be understood", str(failure))
+
+
+ROUTES: Final[Mapping[str, Callable[[Change], tuple[int, dict[str, Any]]]]] = {
+    "PUT /api/v1/cohorts/{cohort}": put_cohort,
+    "DELETE /api/v1/cohorts/{cohort}": delete,
+    "POST /api/v1/cohorts/dry-run": dry_run,
+}
