@@ -20,7 +20,8 @@ from providers._fields import clean
 from s3_loader.activity_rows import COLUMNS, SAMPLE_COLUMNS, Chunks, render_activities, render_samples
 from s3_loader.batches import LATEST, Batch, Limits, decompress
 from s3_loader.dimensions import Statement
-from s3_loader.loading import COMMIT, CONFLICTS, QUARANTINE, Load, Outcome, save_batch, show_quarantine
+from s3_loader.loading import COMMIT, CONFLICTS, Load, Outcome, save_batch
+from s3_loader.quarantine import SetAside
 from s3_loader.short_keys import ShortKeys, find_owners
 from s3_loader.traits import build_traits, merge_writes
 from sources import Source
@@ -66,13 +67,13 @@ class Content(NamedTuple):
     profiles: list[Profile]
     links: list[Link]
     series: list[Series]
-    unparseable: list[Unparseable]
+    unparseable: SetAside
     expired: int
 
 
 def read_content(source: Source, batch: Batch, limits: Limits) -> Content:
     """What a batch says; what is too far from its arrival, or past the retention, is told apart."""
-    content = Content([], [], [], [], [], 0)
+    content = Content([], [], [], [], SetAside(), 0)
     try:
         body = decompress(batch.body)
     except ValueError as failure:
@@ -165,9 +166,7 @@ class BehaviourLoader:
                     content.expired,
                 )
                 statements: list[Statement] = list(save_batch(batch, batch_id, load, found))
-                if content.unparseable:
-                    shown = show_quarantine(batch, content.unparseable)
-                    statements.append((QUARANTINE, (batch.object_key, batch.received_at, shown)))
+                statements += content.unparseable.build(batch)
                 cursor.execute(b";".join(cursor.mogrify(sql, values or None) for sql, values in [*statements, COMMIT]))
             except BaseException:
                 if not connection.closed:

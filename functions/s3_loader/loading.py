@@ -4,7 +4,6 @@ The common case, that nothing of the batch was seen before, is one COPY into `ev
 conflict the transaction is rolled back and done again through a temporary table, which leaves the duplicates out.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import IO, NamedTuple, cast
@@ -15,14 +14,13 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from common.events import Event, Unparseable
-from providers._fields import clean
 from s3_loader.batches import Batch, Expired
 from s3_loader.dimensions import Dimensions, Statement
 from s3_loader.marks import Marks
+from s3_loader.quarantine import DELETE_QUARANTINE, SetAside
 from s3_loader.rows import COLUMNS, RowStream
 from s3_loader.touched import Touched
 
-LONGEST_ITEM = 10_000  # characters of a quarantined item that are kept beside its reason
 COPY_EVENTS = f"COPY events ({COLUMNS}) FROM STDIN (FORMAT binary)"
 COPY_INCOMING = f"COPY incoming ({COLUMNS}) FROM STDIN (FORMAT binary)"
 CREATE_INCOMING = "CREATE TEMPORARY TABLE incoming (LIKE events) ON COMMIT DROP"
@@ -55,11 +53,6 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 UPDATE_BATCH = """
 UPDATE batches SET loaded_at = now(), event_count = %s, duplicate_count = %s, quarantine_count = %s, expired_count = %s
 WHERE batch_id = %s
-"""
-DELETE_QUARANTINE = "DELETE FROM quarantine WHERE object_key = %s"
-QUARANTINE = """
-INSERT INTO quarantine (object_key, item_index, provider, reason, item, received_at)
-SELECT %s, item.*, %s FROM json_to_recordset(%s) AS item (item_index int, provider text, reason text, item text)
 """
 COMMIT = ("COMMIT", ())
 # What tells that the common case does not hold: an event or the batch is there already; a month has no partition yet.
@@ -98,7 +91,7 @@ class _Sorter:
     """Passes the events on and keeps the rest."""
 
     def __init__(self) -> None:
-        self.unparseable: list[Unparseable] = []
+        self.unparseable = SetAside()
         self.expired = 0
 
     def keep_events(self, parsed: Iterable[Event | Unparseable | Expired]) -> Iterator[Event]:
@@ -157,11 +150,7 @@ class Loader:
 
     def _commit(self, cursor: Cursor, batch: Batch, load: Load, saves: Iterable[Statement], rest: _Sorter) -> Load:
         """Writes what the events share, the batch's own row and the quarantine, and commits, all in one round trip."""
-        statements = [*self._dimensions.build_inserts(), *saves]
-        if rest.unparseable:
-            statements.append(
-                (QUARANTINE, (batch.object_key, batch.received_at, show_quarantine(batch, rest.unparseable)))
-            )
+        statements = [*self._dimensions.build_inserts(), *saves, *rest.unparseable.build(batch)]
         cursor.execute(b";".join(cursor.mogrify(sql, values or None) for sql, values in [*statements, COMMIT]))
         self._dimensions.commit()
         return load
@@ -254,17 +243,3 @@ def save_batch(batch: Batch, batch_id: int, load: Load, found: int | None) -> li
     if found is None:
         return [_insert_batch(batch, batch_id, load)]
     return [(UPDATE_BATCH, (*load[1:], found)), (DELETE_QUARANTINE, (batch.object_key,))]
-
-
-def show_quarantine(batch: Batch, unparseable: Iterable[Unparseable]) -> str:
-    """Quarantine rows as JSON. Items are JSON in ASCII, which Postgres takes whatever they hold."""
-    rows = [
-        {
-            "item_index": entry.position,
-            "provider": batch.provider,
-            "reason": clean(entry.reason),
-            "item": json.dumps(entry.item)[:LONGEST_ITEM],
-        }
-        for entry in unparseable
-    ]
-    return json.dumps(rows)

@@ -10,9 +10,9 @@ from common.activities import Activity, Identity, Operation
 from common.details import unpack_detail
 from maintain_partitions.partitions import maintain_partitions
 from query_events import batches, quarantine
-from s3_loader.batches import Batch, Limits
+from s3_loader.batches import Batch, Limits, parse_batch
 from s3_loader.behaviour import BehaviourLoader, read_content
-from s3_loader.loading import Load, Outcome
+from s3_loader.loading import Load, Loader, Outcome
 from sources import find_source
 from tests.integration.conftest import NOW, Connect
 from tests.integration.requests import make_request
@@ -41,6 +41,13 @@ def load(connection: Connection, batch: Batch, *, replay: bool = False, loader: 
     assert source is not None
     content = read_content(source, batch, LIMITS)
     return (loader or BehaviourLoader()).load(connection, batch, content, replay=replay)
+
+
+def read_and_load(connection: Connection, batch: Batch) -> Load:
+    """Loads a batch of behaviour or of mails."""
+    if find_source(batch.provider) is not None:
+        return load(connection, batch)
+    return Loader().load(connection, batch, lambda: parse_batch(batch, LIMITS))
 
 
 def find_items(connection: Connection) -> list[dict[str, Any]]:
@@ -80,6 +87,19 @@ def test_batch_has_its_row(connect: Connect) -> None:
         ("moesif", 2, 0, 1)
     ]
     assert select(loader, "SELECT provider, item_index, reason FROM quarantine") == [("moesif", 1, "it has no time")]
+
+
+def test_hostile_batch_makes_few_rows(connect: Connect) -> None:
+    """However much of a batch can't be read: a thousand rows, and a true count of all."""
+    loader = connect("mailwake_loader")
+    for source, collection, items in (("moesif", "events", [*[7] * 1500, make_call(1)]), ("sparkpost", "", [7] * 1500)):
+        batch = make_batch(source, collection, items, key=source)
+        found = read_and_load(loader, batch)
+        assert (found.events, found.quarantined) == (len(items) - 1500, 1500)
+        rows = select(loader, "SELECT reason FROM quarantine WHERE provider = %s ORDER BY item_index", source)
+        assert len(rows) == 1000
+        assert "500 more" in rows[-1][0]
+    assert select(loader, "SELECT quarantine_count FROM batches") == [(1500,)] * 2
 
 
 def test_nothing_counts_twice(connect: Connect) -> None:

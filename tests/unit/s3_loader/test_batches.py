@@ -47,5 +47,12 @@ def test_gzip_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small body that unpacks to a huge one does not fill the memory."""
     monkeypatch.setattr(batches, "LARGEST_BODY", 1000)
     assert len(decompress(gzip.compress(b" " * 999))) == 999
-    with pytest.raises(ValueError, match="more than 1000"):
+    assert len(decompress(gzip.compress(b" " * 1000))) == 1000
+    with pytest.raises(ValueError, match="gzip of more than 1000 bytes: send smaller batches"):
         decompress(gzip.compress(b" " * 100_000))
+
+
+def test_gzip_that_ends_early_is_no_bomb() -> None:
+    """What was cut on its way is told as such."""
+    with pytest.raises(ValueError, match="gzip is cut short"):
+        decompress(gzip.compress(b"[1]" * 100)[:-5])
