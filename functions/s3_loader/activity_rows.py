@@ -6,13 +6,14 @@ from struct import Struct
 
 from common.activities import COMPANY, Activity, Identity, Operation, Series
 from common.details import pack_details
+from s3_loader.properties import find_properties
 from s3_loader.rows import EPOCH, HEADER, NULL, TRAILER
 from s3_loader.short_keys import ShortKeys
 
 # What each activity says for itself, then what many share.
 COLUMNS = (
     "occurred_at, activity_key, id_rest, duration, weight, detail,"
-    " operation_id, batch_id, identity_id, company_id, agent_id"
+    " operation_id, batch_id, identity_id, company_id, agent_id, properties"
 )
 
 SAMPLE_COLUMNS = "series_id, sampled_at, value"
@@ -36,17 +37,17 @@ def render_activities(activities: Sequence[Activity], batch_id: int, keys: Short
         some = activities[first : first + AT_ONCE]
         details = pack_details([one.detail for one in some], some[0].operation.source)
         pieces: list[bytes] = []
-        for (occurred_at, key, rest, operation, identity, company, agent, duration, weight, _, _), detail in zip(
+        for (occurred_at, key, rest, operation, identity, company, agent, duration, weight, _, text), detail in zip(
             some, details, strict=True
         ):
             since = occurred_at - EPOCH
             instant = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
             if rest is not None and duration is not None and weight is None:
-                own = _pack_usual(11, 8, instant, 8, key, 8, rest, 4, duration, -1, len(detail))
+                own = _pack_usual(12, 8, instant, 8, key, 8, rest, 4, duration, -1, len(detail))
             else:
                 own = b"".join(
                     (
-                        _pack_fixed(11, 8, instant, 8, key),
+                        _pack_fixed(12, 8, instant, 8, key),
                         NULL if rest is None else _pack_long(8, rest),
                         _render_int(duration),
                         _render_int(weight),
@@ -65,7 +66,11 @@ def render_activities(activities: Sequence[Activity], batch_id: int, keys: Short
                         _render_int(None if agent is None else keys.agents[agent]),
                     )
                 )
-            pieces += own, detail, what, who
+            properties = find_properties(text, operation.source)
+            if properties is None:
+                pieces += own, detail, what, who, NULL
+            else:
+                pieces += own, detail, what, who, _pack_length(len(properties) + 1), b"\x01", properties
         yield b"".join(pieces)
 
 
