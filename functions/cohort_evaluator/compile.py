@@ -107,6 +107,7 @@ class _Compiler:
         self._cohorts = cohorts
         self._parts: list[tuple[Any, str]] = []  # CTEs, in their order
         self._leaves: list[_Leaf] = []
+        self._kinds: dict[str, str] = {}  # of the events that conditions look at, by place
         self._visits: dict[type, Callable[[Any, str], _Truth]] = {
             All: self._visit_all,
             AnyOf: self._visit_any,
@@ -123,6 +124,8 @@ class _Compiler:
         }
 
     def visit(self, condition: Condition, place: str) -> _Truth:
+        pattern = condition.second if isinstance(condition, DidThen) else getattr(condition, "pattern", None)
+        self._kinds[place] = pattern.kind if pattern else ""
         return self._visits[type(condition)](condition, place)
 
     def join_leaves(self) -> Any:
@@ -141,7 +144,8 @@ class _Compiler:
             found = ""
             if leaf.events is not None:
                 found = (
-                    f", 'events', (SELECT json_agg(json_build_object('event_key', m.key::text, 'occurred_at', "  # noqa: S608 (names of our own)
+                    f", 'kind', '{self._kinds[leaf.place]}', "  # noqa: S608 (names of our own)
+                    f"'events', (SELECT json_agg(json_build_object('event_key', m.key::text, 'occurred_at', "
                     f"m.occurred_at) ORDER BY m.occurred_at DESC, m.key DESC) FROM (SELECT m.key, m.occurred_at "
                     f"FROM {leaf.events} m WHERE m.subject_id = candidates.subject_id AND m.enters <= candidates.at "
                     f"AND m.leaves > candidates.at ORDER BY m.occurred_at DESC, m.key DESC LIMIT {SHOWN_EVENTS}) m)"

@@ -10,6 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final, NamedTuple
 
 import psycopg2
+import psycopg2.errors
 from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
@@ -152,7 +153,7 @@ class _Tick:
         return True
 
     def _fail(self, saved: _Saved, failure: Exception) -> None:
-        reason = str(failure).strip().partition("\n")[0]
+        reason = _explain(failure)
         log.error("a cohort failed", extra={"cohort": saved.name, "reason": type(failure).__name__})
         values = {**self._name(saved), "error": reason}
         self._cursor.execute(statements.FAIL, values)
@@ -238,6 +239,15 @@ class _Tick:
         sql = statements.SAVE_TRANSITIONS.format(cause="%(cause)s::jsonb", causes="")
         self._cursor.execute(sql, {**values, "nth": 1, "cause": cause})
         self._cursor.execute(statements.CLEAR)
+
+
+def _explain(failure: Exception) -> str:
+    """Why a cohort failed, without the database's own words: they may hold what somebody did."""
+    if isinstance(failure, psycopg2.errors.QueryCanceled):
+        return f"it took longer than {PATIENCE.total_seconds():.0f} seconds"
+    if isinstance(failure, psycopg2.Error):
+        return f"the database failed: {type(failure).__name__} ({failure.pgcode or 'no code'})"
+    return str(failure)
 
 
 def _sort(saved: list[_Saved], ids: dict[str, int]) -> list[_Saved]:

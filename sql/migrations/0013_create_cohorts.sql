@@ -51,6 +51,7 @@ CREATE TABLE cohort_versions (
     created_at     timestamptz NOT NULL,
     created_by     text        NOT NULL,
     switched_on_at timestamptz,
+    known_to       int,                   -- the largest identity_id then: who is known by then is there from then on
     PRIMARY KEY (cohort_id, version)
 );
 
@@ -77,7 +78,7 @@ CREATE TABLE transitions (
     told_at       timestamptz NOT NULL,  -- of the tick
     cause         jsonb       NOT NULL
 );
-CREATE INDEX transitions_cohort ON transitions (cohort_id, transition_id);
+CREATE INDEX transitions_cohort ON transitions (cohort_id, at, transition_id);
 CREATE INDEX transitions_subject ON transitions (subject_id, cohort_id, transition_id);
 
 -- The earliest instant at which the truth may change without anything new; where there is none, no row.
