@@ -1,6 +1,6 @@
 """Partitions of events: made ahead of time, dropped past the retention."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from psycopg2 import sql
@@ -9,6 +9,7 @@ from psycopg2.extensions import connection as Connection
 from common.figures import LOOK_BACK
 from common.retention import find_retention_start, start_month, start_week
 
+WEEK = timedelta(weeks=1)
 LIST_WEEKS = """
 SELECT partition, starts_at FROM activities_partitions UNION ALL SELECT partition, starts_at FROM samples_partitions
 ORDER BY starts_at, partition
@@ -71,11 +72,13 @@ def _keep_weeks(connection: Connection, instant: datetime, retention_weeks: int)
     oldest = start_week(instant, -retention_weeks)
     with connection, connection.cursor() as cursor:
         cursor.execute(LIST_WEEKS)
-        expired = [partition for partition, starts_at in cursor.fetchall() if starts_at < oldest]
-    for partition in expired:
+        expired = [(partition, starts_at) for partition, starts_at in cursor.fetchall() if starts_at < oldest]
+    for partition, starts_at in expired:
         with connection, connection.cursor() as cursor:
             cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(partition)))
-    return expired
+            if partition.startswith("activities_"):
+                cursor.execute("SELECT forget_usage(%s)", (starts_at + WEEK,))
+    return [partition for partition, _ in expired]
 
 
 def _delete_unused(connection: Connection) -> int:

@@ -53,6 +53,9 @@ MEANINGS: Final = {
     "companies": "companies whose users made a call",
     "new_users": "people whose first call at all is among these",
     "new_companies": "companies whose first call at all is among these",
+    "lost_users": "people who made a call in the period of the same length before, and none in this one; null by day or"
+    " hour",
+    "lost_companies": "companies of which that is so",
     "calls_before": "calls in the period of the same length before; null by day or hour",
     "growth_of_calls_before": "(calls - calls_before) / calls_before",
     "seconds_to_first_success_p50": "of people whose first call with a status below 400 is among these: seconds from"
@@ -62,6 +65,7 @@ MEANINGS: Final = {
     "calls_per_transaction": "calls / transactions",
 }
 COUNTS: Final = ("calls", "errors", "server_errors", "users", "companies", "new_users", "new_companies")
+OF_BEFORE: Final = ("lost_users", "lost_companies", "calls_before", "growth_of_calls_before")
 _ORDERS: Final = (*GROUPS, *ORDERS)
 
 
@@ -78,6 +82,12 @@ def _read_order(name: str, text: str, _reading: Reading) -> str:
     return text
 
 
+FILTER_PARAMETERS: Final = (
+    OwnParameter("routes", TEXTS, "routes without the method, separated by commas"),
+    OwnParameter("statuses", NUMBERS, "statuses, separated by commas"),
+    OwnParameter("companies", TEXTS, "ids of companies, separated by commas"),
+    OwnParameter("users", TEXTS, "ids of users, separated by commas"),
+)
 PARAMETERS: Final = (
     FROM._replace(meaning="the first instant, inclusive; 7 days before `to`, from midnight on, if none"),
     TO._replace(meaning="the last instant, exclusive; now if none"),
@@ -85,10 +95,7 @@ PARAMETERS: Final = (
     OwnParameter(
         "group_by", one_of(GROUPS)._replace(read=_read_groups), f"any of {', '.join(GROUPS)}, separated by commas"
     ),
-    OwnParameter("routes", TEXTS, "routes without the method, separated by commas"),
-    OwnParameter("statuses", NUMBERS, "statuses, separated by commas"),
-    OwnParameter("companies", TEXTS, "ids of companies, separated by commas"),
-    OwnParameter("users", TEXTS, "ids of users, separated by commas"),
+    *FILTER_PARAMETERS,
     OwnParameter("transactions", TEXTS, "names of the actions that are transactions, separated by commas; all if none"),
     OwnParameter(
         "order",
@@ -162,7 +169,7 @@ def _show_row(groups: Sequence[str], row: Sequence[Any], zone: tzinfo, minutes: 
         names["hour"] = names["hour"].astimezone(zone).isoformat()
     numbers = _show(row[len(groups) :], minutes)
     if not has_before(groups):
-        numbers |= dict.fromkeys(("calls_before", "growth_of_calls_before"))
+        numbers |= dict.fromkeys(OF_BEFORE)
     if not has_actions(groups):
         numbers |= dict.fromkeys(("transactions", "calls_per_transaction"))
     return names | numbers
@@ -171,7 +178,7 @@ def _show_row(groups: Sequence[str], row: Sequence[Any], zone: tzinfo, minutes: 
 def _show(counts: Sequence[Any], minutes: float) -> Json:
     """The numbers of one group; null where they would be divided by nothing."""
     calls, errors_, server_errors, users, companies, up, used, average, p50, p90, p99, *rest = counts
-    new_users, new_companies, success_p50, success_p95, before, transactions, _ = rest
+    new_users, new_companies, lost_users, lost_companies, success_p50, success_p95, before, transactions, _ = rest
     numbers = {
         "calls": calls,
         "errors": errors_,
@@ -188,6 +195,8 @@ def _show(counts: Sequence[Any], minutes: float) -> Json:
         "companies": companies,
         "new_users": new_users,
         "new_companies": new_companies,
+        "lost_users": lost_users,
+        "lost_companies": lost_companies,
         "calls_before": before,
         "growth_of_calls_before": _divide(calls - before, before),
         "seconds_to_first_success_p50": success_p50,

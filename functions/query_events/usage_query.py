@@ -1,31 +1,48 @@
 """The SQL of the numbers of an API product; what each means is in usage.py.
 
-Every part of the statement groups by the same columns, and finds the row of all calls under the key ''.
+Each number is counted by ids first, then by the names that stand for them. Every part of the statement ends in groups
+of the same columns, and finds the row of all calls under the key ''.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
-# What calls are grouped by; the database counts by them, and shows their texts in the end.
+from common.usage_hours import ERROR, SERVER_ERROR
+from query_events.usage_hours import (
+    BUCKETS,
+    ONE_HOUR,
+    RANGE,
+    RANGE_AND_BEFORE,
+    SETTINGS,
+    build_all_firsts,
+    build_entries,
+    build_filter,
+    build_hours,
+)
+
+# What calls are grouped by: the code that an entry is counted by, and the text that is shown in the end. Operations
+# that share a text are counted under the first of them.
+_CODE: Final = "(SELECT by_{0} FROM operation_codes)[operation_id]"
 GROUPS: Final = {
-    "route": "concat_ws(' ', o.method, o.route)",
-    "method": "o.method",
-    "status": "o.status",
-    "api_version": "o.api_version",
-    "company": "c.value",
-    "user": "u.value",
-    "client": "g.user_agent",
-    "day": "(a.occurred_at AT TIME ZONE %(zone)s)::date",
-    "hour": "date_trunc('hour', a.occurred_at, %(zone)s)",
+    "route": (_CODE.format("route"), "concat_ws(' ', {0}.method, {0}.route)"),
+    "method": (_CODE.format("method"), "{0}.method"),
+    "status": (_CODE.format("status"), "{0}.status"),
+    "api_version": (_CODE.format("api_version"), "{0}.api_version"),
+    "company": ("company_id", "{0}.value"),
+    "user": ("identity_id", "{0}.value"),
+    "client": ("agent_id", "{0}.user_agent"),
+    "day": ("bucket", "{0}"),
+    "hour": ("bucket", "{0}"),
+}
+# Where the texts are, but for those of operations.
+_TABLES: Final = {
+    "company": ("identities", "identity_id"),
+    "user": ("identities", "identity_id"),
+    "client": ("agents", "agent_id"),
 }
 TIMES: Final = ("day", "hour")
 OF_CALLS: Final = ("route", "method", "status", "api_version")  # actions have none of these
-FILTERS: Final = {
-    "routes": "o.route = ANY (%(routes)s)",
-    "statuses": "o.status = ANY (%(statuses)s)",
-    "companies": "c.value = ANY (%(companies)s)",
-    "users": "u.value = ANY (%(users)s)",
-}
+FILTERS: Final[Sequence[str]] = ("routes", "statuses", "companies", "users")
 FILTERS_OF_CALLS: Final = ("routes", "statuses")
 ORDERS: Final = {
     "calls": "calls",
@@ -34,125 +51,122 @@ ORDERS: Final = {
     "error_rate_of_calls": "errors::float8 / nullif(calls, 0)",
     "calls_per_minute": "calls",
     "errors_per_minute": "errors",
-    "uptime_of_minutes": "up::float8 / nullif(minutes, 0)",
+    "uptime_of_minutes": "up::float8 / nullif(used, 0)",
     "milliseconds_average": "average",
     "milliseconds_p50": "p50",
     "milliseconds_p90": "p90",
     "milliseconds_p99": "p99",
-    "users": "users",
-    "companies": "companies",
-    "new_users": "new_users",
-    "new_companies": "new_companies",
-    "calls_before": "coalesce(before.weight, 0)",
-    "growth_of_calls_before": "calls::float8 / nullif(before.weight, 0)",
+    "users": "coalesce(users, 0)",
+    "companies": "coalesce(companies, 0)",
+    "new_users": "coalesce(new_users, 0)",
+    "new_companies": "coalesce(new_companies, 0)",
+    "lost_users": "coalesce(lost_users, 0)",
+    "lost_companies": "coalesce(lost_companies, 0)",
+    "calls_before": "calls_before",
+    "growth_of_calls_before": "calls::float8 / nullif(calls_before, 0)",
     "seconds_to_first_success_p50": "success_p50",
     "seconds_to_first_success_p95": "success_p95",
-    "transactions": "coalesce(acted.weight, 0)",
-    "calls_per_transaction": "calls::float8 / nullif(acted.weight, 0)",
+    "transactions": "coalesce(transactions, 0)",
+    "calls_per_transaction": "calls::float8 / nullif(transactions, 0)",
 }
+_RANGES: Final = "VALUES (true, %(before)s::timestamptz, %(from)s::timestamptz), (false, %(from)s, %(to)s)"
 
-_JOINED: Final = """
-    FROM activities a
-    JOIN operations o ON o.operation_id = a.operation_id AND o.activity_type = '{kind}'
-    LEFT JOIN identities u ON u.identity_id = a.identity_id
-    LEFT JOIN identities c ON c.identity_id = a.company_id
-    LEFT JOIN agents g ON g.agent_id = a.agent_id
-"""
-_CALLS: Final = _JOINED.format(kind="call")
-# How to go about it whatever the statistics say, which know nothing of days that have just been loaded. Unlike a page
-# of a search all is joined by hashes, so that nothing is read as often as something else has rows; what a person did
-# before is looked up by the index of identities.
-SETTINGS: Final = "SET LOCAL enable_hashjoin = on; SET LOCAL enable_nestloop = off; SET LOCAL enable_seqscan = off; "
-# Whether somebody made such a call before the range.
-EARLIER: Final = """
-LEFT JOIN LATERAL (
-    SELECT true AS is_known FROM activities a
-    WHERE a.{activity} = ANY (ARRAY(SELECT i.identity_id FROM identities i WHERE i.{identity} = {subject}))
-      AND (SELECT o.activity_type = 'call' AND {such_before} FROM operations o WHERE o.operation_id = a.operation_id)
-      AND a.occurred_at < %(from)s LIMIT 1) AS earlier ON true
-"""
-# Of whom no such call is known from before the range: where the first one is.
-_FIRST: Final = """
-first_{name} AS MATERIALIZED (
-    SELECT DISTINCT ON (who) who, occurred_at, activity_key
-    FROM (SELECT p.{who} AS who FROM (SELECT DISTINCT {who} FROM calls WHERE {who} IS NOT NULL AND {such}) AS p
-          {earlier} WHERE is_known IS NULL) AS new
-    JOIN {source} ON {source_who} = who AND {source_such}
-    ORDER BY who, occurred_at, activity_key
-)"""
-_ALL_CALLS: Final = f"""(
-    SELECT a.occurred_at, a.activity_key, u.person_id, a.company_id, coalesce(o.status >= 400, true) AS is_error
-    {_CALLS} WHERE a.occurred_at >= %(from)s AND a.occurred_at < %(to)s) AS unfiltered"""
-_WEIGHED: Final = """
-    SELECT {key} AS key, sum(weight)::bigint AS weight
-    FROM (SELECT {groups} coalesce(a.weight, 1) AS weight {joined}
-          WHERE a.occurred_at >= %({begin})s AND a.occurred_at < %({end})s {conditions}) AS activity
-    GROUP BY {sets}"""
-
-# The column of a call that says whose it is; that of an activity, and that of its identity, which say so too.
-_PEOPLE: Final = ("person_id", "identity_id", "person_id")
-_COMPANIES: Final = ("company_id", "company_id", "identity_id")
-
+# A bit of `used` and `up` is a minute of the hour.
 _STATEMENT: Final = """
-WITH calls AS MATERIALIZED (
-    SELECT {groups} a.occurred_at, a.activity_key, coalesce(a.weight, 1)::bigint AS weight, a.duration, u.person_id,
-           a.company_id, coalesce(o.status >= 400, true) AS is_error, coalesce(o.status >= 500, true) AS is_server_error
-    {joined}
-    WHERE a.occurred_at >= %(from)s AND a.occurred_at < %(to)s {filters}
-),
+WITH {hours},
 {firsts},
-first_seen AS (
-    SELECT f.who, f.occurred_at, f.activity_key, (extract(epoch FROM f.occurred_at) - earliest)::float8 AS seconds
-    FROM first_successes f
-    CROSS JOIN LATERAL (
-        SELECT min(extract(epoch FROM a.occurred_at)) AS earliest FROM activities a
-        WHERE a.identity_id = ANY (ARRAY(SELECT i.identity_id FROM identities i WHERE i.person_id = f.who))
-          AND a.occurred_at <= f.occurred_at) AS seen
+operation_codes AS MATERIALIZED (  -- an array of each kind of code, by the operation's id
+    SELECT {gathered_codes} max(id)
+    FROM generate_series(1, (SELECT max(operation_id) FROM operations)) AS id
+    LEFT JOIN (SELECT {operation_codes} operation_id FROM operations o) AS known ON operation_id = id
 ),
-counted AS (
-    SELECT {names} {key} AS key, coalesce(sum(weight), 0)::bigint AS calls,
-           coalesce(sum(weight) FILTER (WHERE is_error), 0)::bigint AS errors,
-           coalesce(sum(weight) FILTER (WHERE is_server_error), 0)::bigint AS server_errors,
-           count(DISTINCT person_id) AS users, count(DISTINCT company_id) AS companies,
-           count(first_users.who) AS new_users, count(first_companies.who) AS new_companies,
-           percentile_disc(0.50) WITHIN GROUP (ORDER BY seconds) AS success_p50,
-           percentile_disc(0.95) WITHIN GROUP (ORDER BY seconds) AS success_p95
-    FROM calls
-    LEFT JOIN first_users USING (occurred_at, activity_key)
-    LEFT JOIN first_companies USING (occurred_at, activity_key)
-    LEFT JOIN first_seen USING (occurred_at, activity_key)
+summed AS (
+    SELECT {codes} {total} AS is_total, coalesce(sum(weight) FILTER (WHERE NOT is_before), 0)::bigint AS calls,
+           coalesce(sum(weight) FILTER (WHERE NOT is_before AND outcome >= {error}), 0)::bigint AS errors,
+           coalesce(sum(weight) FILTER (WHERE NOT is_before AND outcome = {server_error}), 0)::bigint AS server_errors,
+           coalesce(sum(weight) FILTER (WHERE is_before), 0)::bigint AS calls_before
+    FROM (SELECT is_before, {codes} outcome, sum(coalesce(weight, 1)) AS weight FROM {weighed}
+          GROUP BY is_before, {codes} outcome) AS x
     GROUP BY {sets}
 ),
-by_minute AS (
-    SELECT {names} date_trunc('minute', occurred_at) AS minute, {key} AS key, NOT bool_and(is_server_error) AS is_up
-    FROM calls GROUP BY {sets_of_minutes}
+minutes AS (
+    SELECT {key} AS key, sum(bit_count(used::bit(64)))::bigint AS used,
+           coalesce(sum(bit_count(up::bit(64))), 0)::bigint AS up
+    FROM hours h CROSS JOIN LATERAL (
+        SELECT {codes} {total} AS is_total, bit_or(1::bigint << minute) AS used,
+               bit_or(CASE WHEN outcome < {server_error} THEN 1::bigint << minute END) AS up
+        FROM {timed} GROUP BY {sets}) AS x
+    WHERE NOT is_before GROUP BY {codes} is_total
 ),
-up AS (SELECT key, count(*) FILTER (WHERE is_up) AS up, count(*) AS minutes FROM by_minute GROUP BY key),
 by_duration AS (
-    SELECT {names} duration, {key} AS key, sum(weight) AS weight
-    FROM calls WHERE duration IS NOT NULL GROUP BY {sets_of_durations}
+    SELECT {codes} {total} AS is_total, duration, sum(weight) AS weight
+    FROM (SELECT {codes} duration, sum(coalesce(weight, 1)) AS weight FROM {lasting}
+          WHERE duration IS NOT NULL GROUP BY {codes} duration) AS x
+    GROUP BY {sets_of_durations}
 ),
 lined_up AS (
-    SELECT key, duration, weight, sum(weight) OVER (PARTITION BY key ORDER BY duration) AS so_far,
-           sum(weight) OVER (PARTITION BY key) AS timed
+    SELECT *, sum(weight) OVER (PARTITION BY {codes} is_total ORDER BY duration) AS so_far,
+           sum(weight) OVER (PARTITION BY {codes} is_total) AS timed
     FROM by_duration
 ),
-timed AS (
-    SELECT key, (sum(duration * weight) / sum(weight))::float8 AS average,
+latencies AS (
+    SELECT {key} AS key, (sum(duration * weight) / sum(weight))::float8 AS average,
            min(duration) FILTER (WHERE so_far >= 0.50 * timed) AS p50,
            min(duration) FILTER (WHERE so_far >= 0.90 * timed) AS p90,
            min(duration) FILTER (WHERE so_far >= 0.99 * timed) AS p99
-    FROM lined_up GROUP BY key
+    FROM lined_up GROUP BY {codes} is_total
 ),
-before AS ({before}),
-acted AS ({acted})
-SELECT {names} calls, errors, server_errors, users, companies, coalesce(up, 0), coalesce(minutes, 0), average, p50, p90,
-       p99, new_users, new_companies, success_p50, success_p95, coalesce(before.weight, 0), coalesce(acted.weight, 0),
-       count(*) OVER ()
-FROM counted LEFT JOIN up USING (key) LEFT JOIN timed USING (key)
-LEFT JOIN before USING (key) LEFT JOIN acted USING (key)
-ORDER BY key <> '', {order} LIMIT %(limit)s + 1
+customers AS MATERIALIZED (
+    SELECT x.*, p.person_id
+    FROM (SELECT is_before, {codes} identity_id AS who, company_id AS company FROM {known}
+          GROUP BY is_before, {codes} identity_id, company_id) AS x
+    LEFT JOIN identities p ON p.identity_id = x.who
+),
+by_person AS (
+    SELECT {codes} {total} AS is_total, bool_and(is_before) AS is_lost
+    FROM customers WHERE person_id IS NOT NULL GROUP BY {sets_of_people}
+),
+by_company AS (
+    SELECT {codes} {total} AS is_total, bool_and(is_before) AS is_lost
+    FROM customers WHERE company IS NOT NULL GROUP BY {sets_of_companies}
+),
+people AS (
+    SELECT {key} AS key, count(*) FILTER (WHERE NOT is_lost) AS users, count(*) FILTER (WHERE is_lost) AS lost_users
+    FROM by_person GROUP BY {codes} is_total
+),
+companies AS (
+    SELECT {key} AS key, count(*) FILTER (WHERE NOT is_lost) AS companies,
+           count(*) FILTER (WHERE is_lost) AS lost_companies
+    FROM by_company GROUP BY {codes} is_total
+),
+began AS (
+    SELECT {codes} {total} AS is_total, count(*) FILTER (WHERE first_of = 'call') AS new_users,
+           count(*) FILTER (WHERE first_of = 'company') AS new_companies,
+           percentile_disc(0.50) WITHIN GROUP (ORDER BY seconds) AS success_p50,
+           percentile_disc(0.95) WITHIN GROUP (ORDER BY seconds) AS success_p95
+    FROM (SELECT {coded} e.first_of, CASE WHEN e.first_of = 'success' THEN
+                     (extract(epoch FROM e.occurred_at) - extract(epoch FROM f.occurred_at))::float8 END AS seconds
+          FROM (SELECT *, {first_bucket} AS bucket FROM firsts e
+                WHERE first_of <> 'activity' AND occurred_at >= %(from)s AND {filter}) AS e
+          LEFT JOIN (SELECT person_id, occurred_at FROM firsts WHERE first_of = 'activity') AS f USING (person_id)) AS x
+    GROUP BY {sets}
+),
+newcomers AS (SELECT {key} AS key, new_users, new_companies, success_p50, success_p95 FROM began),
+done AS (
+    SELECT {acted_codes} {acted_total} AS is_total, sum(coalesce(weight, 1))::bigint AS transactions
+    FROM {acted} GROUP BY {acted_sets}
+),
+acted AS (SELECT {acted_key} AS key, transactions FROM done)
+SELECT {names} calls, errors, server_errors, coalesce(users, 0), coalesce(companies, 0), coalesce(up, 0),
+       coalesce(used, 0), average, p50, p90, p99, coalesce(new_users, 0), coalesce(new_companies, 0),
+       coalesce(lost_users, 0), coalesce(lost_companies, 0), success_p50, success_p95, calls_before,
+       coalesce(transactions, 0), count(*) OVER ()
+FROM (SELECT *, {key} AS key FROM summed) AS summed
+LEFT JOIN minutes USING (key) LEFT JOIN latencies USING (key) LEFT JOIN people USING (key)
+LEFT JOIN companies USING (key) LEFT JOIN newcomers USING (key) LEFT JOIN acted USING (key) {named}
+WHERE {existing} ORDER BY is_total DESC, {order} LIMIT %(limit)s + 1
 """
+_CODED: Final = "(SELECT {codes} entry.* FROM {entries} AS entry) AS entry"
 
 
 def has_before(groups: Sequence[str]) -> bool:
@@ -173,66 +187,80 @@ def build_statement(
     `order`: a group or one of `ORDERS`; times, and then the most calls, first if none. `named`: only the transactions
     `%(transactions)s` count.
     """
-    columns = [f"by_{name}" for name in groups]  # USER is a word of SQL
-    listed = ", ".join(columns)
-    key = f"CASE WHEN grouping({columns[0]}) = 1 THEN '' ELSE ROW({listed})::text END" if groups else "''"
-    shown = "".join(f"{GROUPS[name]} AS by_{name}, " for name in groups)
-    orders = [f"by_{name}" for name in groups if name in TIMES]
+    time = next((name for name in groups if name in TIMES), None)
+    names = {name: _show(name) for name in groups}
+    orders = [names[name] for name in groups if name in TIMES]
     if order:
-        column = f"by_{order}" if order in groups else ORDERS[order]
+        column = names[order] if order in groups else ORDERS[order]
         orders = [f"{column} {'DESC' if descending else 'ASC'} NULLS LAST"]
-
-    def make_sets(more: str = "") -> str:
-        sets = [f"({', '.join(filter(None, (listed, more)))})"] if groups else []
-        return f"GROUPING SETS ({', '.join([*sets, f'({more})'])})"
-
-    def weigh(kind: str, begin: str, end: str, conditions: Sequence[str], *, grouped: bool) -> str:
-        """How many activities there were between, by key; without groups that of all alone."""
-        return _WEIGHED.format(
-            key=key if grouped else "''",
-            groups=shown if grouped else "",
-            joined=_JOINED.format(kind=kind),
-            begin=begin,
-            end=end,
-            conditions="".join(f" AND {condition}" for condition in conditions),
-            sets=make_sets() if grouped else "()",
-        )
-
-    wanted = [FILTERS[name] for name in filters]
-    of_actions = [FILTERS[name] for name in filters if name not in FILTERS_OF_CALLS]
-    if named:
-        of_actions.append("o.name = ANY (%(transactions)s)")
+    of_actions = [name for name in filters if name not in FILTERS_OF_CALLS] + ["transactions"] * named
+    of_calls = [name for name in groups if name in OF_CALLS]
+    acted_groups = groups if has_actions(groups) else ()
     return SETTINGS + _STATEMENT.format(
-        groups=shown,
-        joined=_CALLS,
-        firsts=",".join(
-            (
-                _build_first("users", *_PEOPLE, filtered=bool(filters)),
-                _build_first("companies", *_COMPANIES, filtered=bool(filters)),
-                _build_first("successes", *_PEOPLE, successful=True, filtered=bool(filters)),
-            )
+        hours=build_hours(_RANGES, time),
+        firsts=build_all_firsts(),
+        operation_codes="".join(
+            f"min(operation_id) OVER (PARTITION BY {GROUPS[name][1].format('o')}) AS by_{name}, " for name in of_calls
         ),
-        names="".join(f"{column}, " for column in columns),
-        key=key,
-        sets=make_sets(),
-        sets_of_minutes=make_sets("date_trunc('minute', occurred_at)"),
-        sets_of_durations=make_sets("duration"),
-        filters="".join(f" AND {condition}" for condition in wanted),
-        before=weigh("call", "before", "from", wanted, grouped=has_before(groups)),
-        acted=weigh("action", "from", "to", of_actions, grouped=has_actions(groups)),
-        order=", ".join([*orders, "calls DESC", *columns]),
+        gathered_codes="".join(f"array_agg(coalesce(by_{name}, 0) ORDER BY id) AS by_{name}, " for name in of_calls),
+        **_describe(groups),
+        **{f"acted_{name}": part for name, part in _describe(acted_groups).items()},
+        error=ERROR,
+        server_error=SERVER_ERROR,
+        weighed=_read(groups, ["outcome", "weight"], filters, RANGE_AND_BEFORE),
+        timed=_read(groups, ["outcome", "minute"], filters, ONE_HOUR),
+        lasting=_read(groups, ["duration", "weight"], filters),
+        known=_read(groups, ["identity_id", "company_id"], filters, RANGE_AND_BEFORE),
+        acted=_read(acted_groups, ["weight"], of_actions, actions=True),
+        sets_of_durations=_make_sets(groups, "duration"),
+        sets_of_people=_make_sets(groups, "person_id"),
+        sets_of_companies=_make_sets(groups, "company"),
+        first_bucket=BUCKETS[time].format("e.occurred_at") if time else "NULL",
+        filter=build_filter(filters),
+        names="".join(f"{shown}, " for shown in names.values()),
+        named=" ".join(_join_names(name) for name in groups if name not in TIMES),
+        existing=f"is_total OR by_{time} IS NOT NULL" if time else "true",
+        order=", ".join([*orders, "calls DESC", *names.values()]),
     )
 
 
-def _build_first(name: str, who: str, activity: str, identity: str, *, successful: bool = False, filtered: bool) -> str:
-    source, alias = (_ALL_CALLS, "unfiltered") if filtered else ("calls", "calls")
-    such_before = "o.status < 400" if successful else "true"
-    return _FIRST.format(
-        name=name,
-        who=who,
-        such="NOT is_error" if successful else "true",
-        earlier=EARLIER.format(activity=activity, identity=identity, subject=f"p.{who}", such_before=such_before),
-        source=source,
-        source_who=f"{alias}.{who}",
-        source_such=f"NOT {alias}.is_error" if successful else "true",
-    )
+def _describe(groups: Sequence[str]) -> dict[str, str]:
+    """What the parts of the statement need to know of the groups; `coded`: where their codes come from."""
+    codes = [f"by_{name}" for name in groups]
+    return {
+        "codes": "".join(f"{code}, " for code in codes),
+        "coded": _list_codes(groups),
+        "total": f"grouping({codes[0]}) = 1" if groups else "true",
+        "key": f"CASE WHEN is_total THEN '' ELSE ROW({', '.join(codes)})::text END" if groups else "''",
+        "sets": _make_sets(groups),
+    }
+
+
+def _list_codes(groups: Sequence[str]) -> str:
+    return "".join(f"{GROUPS[name][0]} AS by_{name}, " for name in groups)
+
+
+def _make_sets(groups: Sequence[str], more: str = "") -> str:
+    """Groups, and all together; each by one more column."""
+    columns = [f"by_{name}" for name in groups]
+    sets = [f"({', '.join(filter(None, (*columns, more)))})"] if columns else []
+    return f"GROUPING SETS ({', '.join([*sets, f'({more})'])})"
+
+
+def _read(
+    groups: Sequence[str], columns: Sequence[str], filters: Sequence[str], hours: str = RANGE, *, actions: bool = False
+) -> str:
+    """SQL of a table of entries with their groups' codes, and these columns at least."""
+    codes = {code for code, _ in (GROUPS[name] for name in groups)}
+    own = [column for column in ("company_id", "identity_id", "agent_id") if column in codes]
+    entries = build_entries([*own, *columns], filters, hours, actions=actions)
+    return _CODED.format(codes=_list_codes(groups), entries=entries)
+
+
+def _show(name: str) -> str:
+    return GROUPS[name][1].format(f"by_{name}" if name in TIMES else f"named_{name}")
+
+
+def _join_names(name: str) -> str:
+    table, key = _TABLES.get(name, ("operations", "operation_id"))
+    return f"LEFT JOIN {table} named_{name} ON named_{name}.{key} = by_{name}"

@@ -1,5 +1,6 @@
 """`GET /api/v1/usage/retention`: of who made the first call in a week, how many called in each week since."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -9,41 +10,34 @@ from psycopg2 import errors
 from common.clock import format_instant
 from common.json_text import encode_json
 from query_events.lookup_schemas import COUNT, TEXT, TIME, describe, list_of
-from query_events.own_parameters import FROM, TO, OwnParameter, list_inputs, read_own
+from query_events.own_parameters import BEGINNING, FROM, TO, OwnParameter, list_inputs, read_own
 from query_events.routing import READ_EVENTS, Request, Route
-from query_events.usage_query import EARLIER, SETTINGS
+from query_events.usage import FILTER_PARAMETERS
+from query_events.usage_hours import RANGE, SETTINGS, build_entries, build_hours
+from query_events.usage_query import FILTERS
 from query_events.values import SHOWN, ZONE, Form, Reading, read_time, refuse
 
 PATH: Final = "/api/v1/usage/retention"
 USUAL_WEEKS: Final = 12
 WEEK: Final = timedelta(weeks=1)
-# Who is counted: the column of a call that says whose it is, that of an activity, and that of its identity.
-SUBJECTS: Final = {
-    "users": ("u.person_id", "identity_id", "person_id"),
-    "companies": ("a.company_id", "company_id", "identity_id"),
-}
+SUBJECTS: Final = {"users": "identity_id", "companies": "company_id"}  # by the column of a call that says whose it is
 MEANINGS: Final = {
-    "week": "the Monday of the week in which they made their first call at all",
+    "week": "the Monday of the week in which they made their first call, of those that are asked for",
     "size": "how many did",
     "retained": "how many of these made a call in that week, in the next one, and so on up to the last of the range",
     "rates": "retained / size",
 }
+# The range's end bounds it alone: who called before it began is nobody who began in it.
+_RANGES: Final = "SELECT false, %(beginning)s::timestamptz, %(to)s::timestamptz"
 _STATEMENT: Final = """
-WITH active AS MATERIALIZED (
-    SELECT DISTINCT {who} AS who, date_trunc('week', a.occurred_at AT TIME ZONE %(zone)s)::date AS week
-    FROM activities a
-    JOIN operations o ON o.operation_id = a.operation_id AND o.activity_type = 'call'
-    LEFT JOIN identities u ON u.identity_id = a.identity_id
-    WHERE a.occurred_at >= %(from)s AND a.occurred_at < %(to)s AND {who} IS NOT NULL
+WITH {hours},
+called AS (SELECT bucket, {column} AS who FROM {entries} AS e WHERE {column} IS NOT NULL GROUP BY bucket, {column}),
+active AS MATERIALIZED (
+    SELECT DISTINCT i.person_id, bucket AS week FROM called JOIN identities i ON i.identity_id = called.who
 ),
-new AS MATERIALIZED (
-    SELECT began.who, began.week
-    FROM (SELECT who, min(week) AS week FROM active GROUP BY who) AS began
-    {earlier}
-    WHERE is_known IS NULL
-)
+new AS (SELECT person_id, min(week) AS week FROM active GROUP BY person_id HAVING min(week) >= %(monday)s)
 SELECT new.week, (active.week - new.week) / 7 AS since, count(*)
-FROM new JOIN active USING (who) GROUP BY new.week, since ORDER BY new.week, since
+FROM new JOIN active USING (person_id) GROUP BY new.week, since ORDER BY new.week, since
 """
 
 
@@ -58,14 +52,15 @@ PARAMETERS: Final = (
     TO._replace(meaning="the last instant, exclusive; now if none"),
     OwnParameter("timezone", ZONE, "of weeks and times without a zone, an IANA name; UTC if none"),
     OwnParameter("of", Form(_read_subject, {"type": "string", "enum": ["", *SUBJECTS]}), "`users`, or `companies`"),
+    *FILTER_PARAMETERS,
 )
 
 
-def build_statement(subject: str) -> str:
+def build_statement(subject: str, filters: Sequence[str]) -> str:
     """The SQL of how many of the users, or companies, who began in a week called so many weeks later."""
-    who, activity, identity = SUBJECTS[subject]
-    earlier = EARLIER.format(activity=activity, identity=identity, subject="began.who", such_before="true")
-    return SETTINGS + _STATEMENT.format(who=who, earlier=earlier)
+    column = SUBJECTS[subject]
+    hours, entries = build_hours(_RANGES, "week"), build_entries([column], filters, RANGE)
+    return SETTINGS + _STATEMENT.format(hours=hours, entries=entries, column=column)
 
 
 def find_monday(instant: datetime, zone: tzinfo) -> date:
@@ -85,9 +80,11 @@ def answer_retention(request: Request) -> bytes:
     monday = find_monday(values.get("from", end - USUAL_WEEKS * WEEK), zone)
     begin = datetime(monday.year, monday.month, monday.day, tzinfo=zone).astimezone(UTC)
     subject = values.get("of", "users")
+    filters = {name: values[name] for name in FILTERS if name in values}
+    bound: dict[str, Any] = {"beginning": BEGINNING, "to": end, "monday": monday, "zone": str(zone), **filters}
     with request.connect().cursor() as database:
         try:
-            database.execute(build_statement(subject), {"from": begin, "to": end, "zone": str(zone)})
+            database.execute(build_statement(subject, sorted(filters)), bound)
         except errors.InvalidParameterValue:
             raise refuse("timezone", "is not known to the database") from None
         rows = database.fetchall()

@@ -31,15 +31,23 @@ COPY_INCOMING = f"COPY incoming_activities ({COLUMNS}) FROM STDIN (FORMAT binary
 CREATE_INCOMING = "CREATE TEMPORARY TABLE incoming_activities (LIKE activities) ON COMMIT DROP"
 INSERT_INCOMING = f"""
 INSERT INTO activities ({COLUMNS}) SELECT {COLUMNS} FROM incoming_activities ORDER BY occurred_at, activity_key
-ON CONFLICT DO NOTHING
+ON CONFLICT DO NOTHING RETURNING occurred_at
 """
 COPY_SAMPLES = f"COPY samples ({SAMPLE_COLUMNS}) FROM STDIN (FORMAT binary)"
 COPY_INCOMING_SAMPLES = f"COPY incoming_samples ({SAMPLE_COLUMNS}) FROM STDIN (FORMAT binary)"
 CREATE_INCOMING_SAMPLES = "CREATE TEMPORARY TABLE incoming_samples (LIKE samples) ON COMMIT DROP"
 INSERT_INCOMING_SAMPLES = f"""
 INSERT INTO samples ({SAMPLE_COLUMNS}) SELECT {SAMPLE_COLUMNS} FROM incoming_samples ORDER BY series_id, sampled_at
-ON CONFLICT DO NOTHING
+ON CONFLICT DO NOTHING RETURNING sampled_at
 """
+# The lock comes before the look: the summariser announces hours, then waits until nobody holds it. What is older than
+# the end of the last announced one changes an hour that is packed already.
+BEGIN = """
+BEGIN;
+LOCK TABLE ONLY activities IN ROW EXCLUSIVE MODE;
+SELECT max(hour) + interval '1 hour' FROM usage_hours
+"""
+MARK_STALE = "INSERT INTO usage_stale_hours (hour) SELECT unnest(%s::timestamptz[])"
 # Truncating a table gives it another file: then what a loader remembers of it is untrue.
 LOOK = """
 SELECT (SELECT batch_id FROM batches WHERE object_key = %s),
@@ -151,9 +159,10 @@ class BehaviourLoader:
             self._learn(cursor, content)
             if not anew:
                 _create_partitions(cursor, content)
-            cursor.execute("BEGIN")
             try:
-                duplicates = self._copy(cursor, content, found or batch_id, anew=anew)
+                cursor.execute(BEGIN)
+                ((late_before,),) = cursor.fetchall()
+                inserted, duplicates = self._copy(cursor, content, found or batch_id, anew=anew)
                 self._link(cursor, content.links)
                 self._save_profiles(cursor, content.profiles)
                 said = {one.position for one in content.profiles} | {one.position for one in content.links}
@@ -166,6 +175,8 @@ class BehaviourLoader:
                     content.expired,
                 )
                 statements: list[Statement] = list(save_batch(batch, batch_id, load, found))
+                if late_hours := find_late_hours(inserted, late_before):
+                    statements.append((MARK_STALE, (late_hours,)))
                 statements += content.unparseable.build(batch)
                 cursor.execute(b";".join(cursor.mogrify(sql, values or None) for sql, values in [*statements, COMMIT]))
             except BaseException:
@@ -192,20 +203,21 @@ class BehaviourLoader:
         )
         self.keys.learn_series(cursor, owners)
 
-    def _copy(self, cursor: Cursor, content: Content, batch_id: int, *, anew: bool) -> int:
-        """Copies activities and samples; how many were there already."""
+    def _copy(self, cursor: Cursor, content: Content, batch_id: int, *, anew: bool) -> tuple[list[datetime], int]:
+        """Copies activities and samples; the times of the activities that were new, and how many were there already."""
         activities = render_activities(content.activities, batch_id, self.keys)
         samples = (render_samples(one, self.keys.series[one.labels]) for one in content.series)
-        duplicates = 0
+        times, duplicates = [one.occurred_at for one in content.activities], 0
         if content.activities:
             direct, create, incoming, insert = COPY_ACTIVITIES, CREATE_INCOMING, COPY_INCOMING, INSERT_INCOMING
             inserted = _copy(cursor, Chunks(activities), direct if anew else incoming, create, insert, anew=anew)
-            duplicates += 0 if inserted is None else len(content.activities) - inserted
+            if inserted is not None:
+                times, duplicates = inserted, len(times) - len(inserted)
         if content.series:
             steps = COPY_INCOMING_SAMPLES, CREATE_INCOMING_SAMPLES, INSERT_INCOMING_SAMPLES
             inserted = _copy(cursor, Chunks(samples), COPY_SAMPLES if anew else steps[0], *steps[1:], anew=anew)
-            duplicates += 0 if inserted is None else count_samples(content) - inserted
-        return duplicates
+            duplicates += 0 if inserted is None else count_samples(content) - len(inserted)
+        return times, duplicates
 
     def _link(self, cursor: Cursor, links: Iterable[Link]) -> None:
         """Adds the facts of a batch, of each the first or the last."""
@@ -239,15 +251,22 @@ class BehaviourLoader:
         cursor.execute(SAVE_PROFILES, (json.dumps(saved),))
 
 
-def _copy(cursor: Cursor, rows: Chunks, copy: str, create: str, insert: str, *, anew: bool) -> int | None:
-    """Copies rows, straight where all are new, else through a temporary table; then how many were new."""
+def _copy(cursor: Cursor, rows: Chunks, copy: str, create: str, insert: str, *, anew: bool) -> list[datetime] | None:
+    """Copies rows, straight where all are new, else through a temporary table; then the times of what was new."""
     if not anew:
         cursor.execute(create)
     cursor.copy_expert(copy, cast("IO[bytes]", rows))
     if anew:
         return None
     cursor.execute(insert)
-    return cursor.rowcount
+    return [at for (at,) in cursor.fetchall()]
+
+
+def find_late_hours(times: Iterable[datetime], late_before: datetime | None) -> list[datetime]:
+    """The hours of those times that lie before; none where no hour is packed yet (`late_before` is None)."""
+    if late_before is None:
+        return []
+    return sorted({at.replace(minute=0, second=0, microsecond=0) for at in times if at < late_before})
 
 
 def count_samples(content: Content) -> int:

@@ -6,7 +6,8 @@ from typing import Any
 
 from common.clock import now
 from common.database import Database, DatabaseSettings, connect
-from summarise_hours.summaries import summarise_hours
+from summarise_hours.summaries import EVENTS, summarise_hours
+from summarise_hours.usage import USAGE
 
 LEAST_MILLISECONDS = 240_000  # left for counting another day
 
@@ -22,8 +23,11 @@ def _database() -> Database:
 
 def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answers with what was done; what is left when the time is up is the next run's."""
-    summarised = summarise_hours(
-        _database().get(), now(), lambda: context.get_remaining_time_in_millis() > LEAST_MILLISECONDS
-    )
-    log.info("hours summarised", extra=summarised._asdict())
-    return summarised._asdict()
+    answer = {}
+    for name, steps in {"events": EVENTS, "usage": USAGE}.items():
+        summarised = summarise_hours(
+            _database().get(), now(), lambda: context.get_remaining_time_in_millis() > LEAST_MILLISECONDS, steps
+        )
+        answer[name] = summarised._asdict()
+    log.info("hours summarised", extra=answer)
+    return answer

@@ -97,6 +97,20 @@ WHERE summaries.hour = spans.low
 DELETE_MARKS = "DELETE FROM stale_hours WHERE hour = ANY(%(hours)s::timestamptz[])"
 
 
+class Steps(NamedTuple):
+    """The statements that announce and count the hours of one table."""
+
+    announce: str
+    await_loads: str
+    forget_old_marks: str
+    find_day: str
+    summarise: str
+    delete_marks: str
+
+
+EVENTS = Steps(ANNOUNCE, AWAIT_LOADS, FORGET_OLD_MARKS, FIND_DAY, SUMMARISE, DELETE_MARKS)
+
+
 class Summarised(NamedTuple):
     """What a run did."""
 
@@ -105,7 +119,9 @@ class Summarised(NamedTuple):
     finished: bool = False  # nothing is left to count
 
 
-def summarise_hours(connection: Connection, instant: datetime, may_go_on: Callable[[], bool]) -> Summarised:
+def summarise_hours(
+    connection: Connection, instant: datetime, may_go_on: Callable[[], bool], steps: Steps = EVENTS
+) -> Summarised:
     """Announces the hours that are over, and counts day after day, the newest first, while it may go on.
 
     Does nothing where another run is at work. Raises `psycopg2.Error`; the days counted by then stay.
@@ -115,12 +131,12 @@ def summarise_hours(connection: Connection, instant: datetime, may_go_on: Callab
         if not cursor.fetchall()[0][0]:
             return Summarised()
     try:
-        announced = _announce(connection, instant)
+        announced = _announce(connection, instant, steps)
         connection.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ)
         counted = 0
         while may_go_on():
             try:
-                hours = _count_day(connection)
+                hours = _count_day(connection, steps)
             except errors.SerializationFailure:  # a month was dropped meanwhile
                 continue
             if not hours:
@@ -140,23 +156,23 @@ def find_end(instant: datetime) -> datetime:
     return (instant - REST - SKEW).replace(minute=0, second=0, microsecond=0)
 
 
-def _announce(connection: Connection, instant: datetime) -> int:
+def _announce(connection: Connection, instant: datetime, steps: Steps) -> int:
     with connection, connection.cursor() as cursor:
-        cursor.execute(ANNOUNCE, (find_end(instant),))
+        cursor.execute(steps.announce, (find_end(instant),))
         announced = cursor.rowcount
     with connection, connection.cursor() as cursor:
-        cursor.execute(AWAIT_LOADS)
+        cursor.execute(steps.await_loads)
     with connection, connection.cursor() as cursor:
-        cursor.execute(FORGET_OLD_MARKS)
+        cursor.execute(steps.forget_old_marks)
     return announced
 
 
-def _count_day(connection: Connection) -> int:
+def _count_day(connection: Connection, steps: Steps) -> int:
     """Counts what is to be counted of the last day that has such hours; how many they were."""
     with connection, connection.cursor() as cursor:
-        cursor.execute(FIND_DAY)
+        cursor.execute(steps.find_day)
         hours = [hour for (hour,) in cursor.fetchall()]
         if hours:
-            cursor.execute(SUMMARISE, {"hours": hours})
-            cursor.execute(DELETE_MARKS, {"hours": hours})
+            cursor.execute(steps.summarise, {"hours": hours})
+            cursor.execute(steps.delete_marks, {"hours": hours})
     return len(hours)

@@ -18,7 +18,8 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 TABLES = (
     "events, batches, quarantine, kinds, senders, mailings, receivers, clients,"
     " summaries, stale_hours, summary_mailings, summary_domains,"
-    " activities, operations, agents, identities, identity_links, profiles, series, samples"
+    " activities, operations, agents, identities, identity_links, profiles, series, samples,"
+    " usage_hours, usage_stale_hours, first_activities"
 )
 
 Connect = Callable[[str], Connection]

@@ -10,7 +10,7 @@ import pytest
 
 from common.errors import ApiError
 from query_events.sizes import LARGEST_RESULTS, measure
-from query_events.usage import MEANINGS
+from query_events.usage import MEANINGS, OF_BEFORE
 from tests.integration.conftest import NOW, Connect
 from tests.integration.requests import REP, make_request
 from tests.integration.test_behaviour import load, make_batch
@@ -23,11 +23,13 @@ BEFORE = BEGIN - (END - BEGIN)
 
 
 def make_calls(random: Random, number: int) -> list[Item]:
-    """Calls of the last 40 days; customers begin one after the other, and fail at first."""
+    """Calls of the last 40 days; customers begin one after the other, fail at first, and some leave."""
     calls = []
     for position in range(number):
         user = random.randrange(20)
-        at = NOW - timedelta(seconds=random.randrange(86_400 * (40 - 2 * user)), milliseconds=random.randrange(1000))
+        first, last = 40 - 2 * user, 12 * (user in (2, 5, 12, 13))  # days ago
+        second = random.randrange(86_400 * last, 86_400 * first)
+        at = NOW - timedelta(seconds=second, milliseconds=random.randrange(1000))
         call: Item = {
             "request": {
                 "time": show(at),
@@ -111,7 +113,8 @@ def weigh(items: Iterable[Item]) -> int:
 def count_by_hand(calls: list[Item], actions: list[Item], among: Callable[[Item], bool]) -> Item:
     """The numbers of the group whose items these are, by their formulas over everything that was sent."""
     own = [call for call in calls if among(call) and BEGIN <= get_time(call) < END]
-    before = weigh(call for call in calls if among(call) and BEFORE <= get_time(call) < BEGIN)
+    earlier = [call for call in calls if among(call) and BEFORE <= get_time(call) < BEGIN]
+    before = weigh(earlier)
     done = weigh(action for action in actions if among(action) and BEGIN <= get_time(action) < END)
     ids = {call["transaction_id"] for call in own}
     seen = find_firsts([*calls, *actions], get_person)
@@ -129,6 +132,8 @@ def count_by_hand(calls: list[Item], actions: list[Item], among: Callable[[Item]
         "new_companies": sum(
             call["transaction_id"] in ids for call in find_firsts(calls, lambda call: call["company_id"]).values()
         ),
+        "lost_users": len({get_person(call) for call in earlier} - {get_person(call) for call in own}),
+        "lost_companies": len({call["company_id"] for call in earlier} - {call["company_id"] for call in own}),
         "calls_before": before,
         "growth_of_calls_before": round((weigh(own) - before) / before, 6) if before else None,
         "seconds_to_first_success_p50": tiles[0],
@@ -159,6 +164,7 @@ def test_total_is_as_counted_by_hand(connect: Connect) -> None:
     expected = count_by_hand(calls, actions, lambda _item: True)
     assert pick(ask(connect, **ASKED)["total"], expected) == expected
     assert 0 < expected["new_users"] < expected["users"]
+    assert 0 < expected["lost_companies"] < expected["lost_users"]
     assert expected["seconds_to_first_success_p50"] != expected["seconds_to_first_success_p95"]
 
 
@@ -179,12 +185,13 @@ def test_groups_are_as_counted_by_hand(connect: Connect, group: str) -> None:
     calls, actions = make_calls(random, 300), make_actions(random, 100)
     send(connect, calls, actions)
     answer = ask(connect, **ASKED, group_by=group)
-    names = {GROUPS[group](call) for call in calls if BEGIN <= get_time(call) < END}
+    begin = BEGIN if group == "day" else BEFORE
+    names = {GROUPS[group](call) for call in calls if begin <= get_time(call) < END}
     assert {row[group] for row in answer["results"]} == names
     for row in answer["results"]:
         expected = count_by_hand(calls, actions, are(GROUPS[group], row[group]))
         if group == "day":
-            expected |= {"calls_before": None, "growth_of_calls_before": None}
+            expected |= dict.fromkeys(OF_BEFORE)
         if group in ("status", "api_version"):
             expected |= {"transactions": None, "calls_per_transaction": None}
         assert pick(row, expected) == expected
@@ -234,6 +241,7 @@ def test_rows_come_in_the_order_that_is_asked_for(connect: Connect, order: str) 
 NULLABLE = {
     *("milliseconds_average", "milliseconds_p50", "milliseconds_p90", "milliseconds_p99", "growth_of_calls_before"),
     *("seconds_to_first_success_p50", "seconds_to_first_success_p95", "calls_per_transaction"),
+    *("error_rate_of_calls", "uptime_of_minutes"),  # of a company that left
 }
 
 

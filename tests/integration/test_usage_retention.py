@@ -63,6 +63,33 @@ def test_triangle_is_as_counted_by_hand(connect: Connect, of: str) -> None:
     assert {0.0, 1.0} < seen
 
 
+def test_filters_choose_the_calls_that_count(connect: Connect) -> None:
+    """Also the first one: who called something else before began with what is asked for."""
+    other, first, later = ({**call} for call in make_calls(Random(1), 3))
+    for call, weeks, uri in ((other, 4, "/v1/a"), (first, 3, "/v1/b"), (later, 1, "/v1/b")):
+        call |= {"user_id": "ann", "company_id": "acme", "response": {"status": 200}}
+        call["request"] = {**call["request"], "time": show(NOW - timedelta(weeks=weeks)), "uri": uri}
+    later["response"] = {"status": 500}
+    load(connect("mailwake_loader"), make_batch("moesif", "events", [other, first, later]))
+    found = {
+        name: [row["retained"] for row in ask(connect, **given)["results"]]
+        for name, given in {
+            "all": {},
+            "route": {"routes": "/v1/b"},
+            "status": {"routes": "/v1/b", "statuses": "200"},
+            "company": {"companies": "acme", "of": "companies"},
+            "nobody": {"users": "ben"},
+        }.items()
+    }
+    assert found == {
+        "all": [[1, 1, 0, 1, 0]],
+        "route": [[1, 0, 1, 0]],
+        "status": [[1, 0, 0, 0]],
+        "company": [[1, 1, 0, 1, 0]],
+        "nobody": [],
+    }
+
+
 def test_weeks_without_a_call_are_zero(connect: Connect) -> None:
     """Every row goes on to the range's last week; a range of the past ends with its own."""
     (call,) = make_calls(Random(1), 1)
