@@ -58,7 +58,7 @@ class _InForce:
 
     cohort: Cohort
     switched_on_at: datetime
-    known_then: frozenset[int]  # the subjects who were known by then
+    known_to: int  # the greatest number of an identity that was known by then
     # Of each subject what its truths rest on, and the truths: they are the same until something new is known.
     truths: dict[int, tuple[object, dict[datetime, bool]]] = field(default_factory=dict)
 
@@ -105,7 +105,7 @@ class Oracle:
                 continue
             subjects = people if state.wanted.subject == USER else companies
             if state.in_force is None or state.in_force.cohort is not state.wanted:
-                state.in_force = _InForce(state.wanted, instant, frozenset(subjects))
+                state.in_force = _InForce(state.wanted, instant, max(numbers.values(), default=0))
             self._let_leave(state, subjects, instant)
             for number, subject in sorted(subjects.items()):
                 self._tell_changes(state.in_force, state.told[number], number, subject, instant)
@@ -134,11 +134,15 @@ class Oracle:
     def _tell_changes(self, force: _InForce, told: _Told, number: int, subject: Subject, instant: datetime) -> None:
         """Makes what was told of one subject equal to the truth, from the last that was told on."""
         begin = max([force.switched_on_at, *(transition.at for transition in told.transitions[-1:])])
-        there = find_earliest(subject.first_known, force.switched_on_at if number in force.known_then else None)
-        if there is None:
-            return
         members = force.cohort.members
         inner = {name: self._find_intervals(name, number) for name in sorted(find_references(members))}
+        there = find_earliest(
+            subject.first_known,
+            force.switched_on_at if number <= force.known_to else None,
+            *(interval.entered_at for intervals in inner.values() for interval in intervals),
+        )
+        if there is None:
+            return
         instants = {begin, there} | list_instants(members, subject, instant)
         for intervals in inner.values():
             instants.update(limit for interval in intervals for limit in interval if limit is not None)

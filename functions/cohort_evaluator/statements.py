@@ -95,6 +95,7 @@ FROM (SELECT subject_id, min(at) AS at FROM (
           UNION ALL
           SELECT subject_id, at FROM told WHERE cohort_id = ANY (%(inner)s)) AS any_of
       GROUP BY 1) AS found
+JOIN identities i ON i.identity_id = found.subject_id AND i.person_id = i.identity_id
 {_FLOOR}
 """  # noqa: S608 (a part of the statement)
 FIND_EVERYBODY: Final = """

@@ -32,6 +32,7 @@ MEMBERSHIPS = "SELECT name, subject_id, entered_at, exited_at FROM memberships J
 TRANSITIONS = """
 SELECT name, subject_id, kind, at, told_at FROM transitions JOIN cohorts USING (cohort_id) ORDER BY transition_id
 """
+PARTITIONS = "SELECT partition FROM activities_partitions UNION ALL SELECT partition FROM events_partitions"
 Memberships = dict[tuple[str, int], list[Interval]]
 Transitions = dict[tuple[str, int], list[Transition]]
 
@@ -122,10 +123,21 @@ class Engine:
         for connection in (self._loading, self._evaluating, self._owner):
             connection.close()
 
-    def empty(self) -> None:
-        """Forgets everything."""
+    def empty(self, first: datetime, last: datetime) -> None:
+        """Forgets everything. There are partitions for what happens from the one instant to the other: making one would
+        wait for loads that are held.
+        """
+        months = {first.date().replace(day=1), last.date().replace(day=1)}
+        mondays = [first + timedelta(weeks=week) for week in range((last - first).days // 7 + 2)]
         with self._owner.cursor() as cursor:
             cursor.execute(f"TRUNCATE {TABLES}")
+            cursor.execute(
+                "SELECT partition FROM activities_partitions UNION ALL SELECT partition FROM events_partitions"
+            )
+            cursor.execute(f"DROP TABLE {', '.join(name for (name,) in cursor.fetchall())}")
+            for table, instants in (("events", months), ("activities", mondays)):
+                for instant in instants:
+                    cursor.execute(f"SELECT create_{table}_partition(%s)", (instant,))
 
     def load(self, happenings: Sequence[Happening], at: datetime) -> None:
         """Loads what came up to an instant: one batch of each kind of body."""

@@ -100,7 +100,7 @@ class Maker:
         address, user = self.random.choice(self.people.addresses), self._choose(None, *self.people.users)
         metadata = self._choose_properties() | ({"user_id": user} if user else {})
         item: Json = {"type": kind, "event_id": event_id, "timestamp": str(int(at.timestamp())), "rcpt_to": address}
-        fields: Json = {"type": event_type, "provider": "sparkpost", "provider_type": kind, "tags": []}
+        fields: Json = {"type": event_type, "provider": "sparkpost", "provider_type": kind}
         fields |= {"out_of_band": kind == "out_of_band", "first_open": kind == "initial_open", "machine_open": False}
         fields["recipient_domain"] = "example.com"
         if metadata:

@@ -9,6 +9,7 @@ from common.activities import Identity
 from oracle.telling import Interval, Oracle
 from tests.cohorts.engine import Engine
 from tests.cohorts.schedules import AGAIN, KILLED, TWICE, Arrive, Delete, Save, Step, Tick
+from tests.integration.conftest import NOW
 
 
 class Difference(NamedTuple):
@@ -24,7 +25,8 @@ class Difference(NamedTuple):
 def run(engine: Engine, steps: Sequence[Step]) -> Difference | None:
     """Runs all steps, until the sides differ."""
     oracle = Oracle()
-    engine.empty()
+    times = [fact.at for step in steps if isinstance(step, Arrive) for fact in step.happening.facts] or [NOW]
+    engine.empty(min(times), max(times))
     waiting: list[Arrive] = []
     for place, step in enumerate(steps):
         if isinstance(step, Arrive):
