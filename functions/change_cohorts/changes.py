@@ -6,7 +6,8 @@ from typing import Any, Final, NamedTuple
 
 from psycopg2.extensions import connection as Connection
 
-from cohort_evaluator.definitions import DefinitionError, read_cohort
+from cohort_evaluator.definitions import read_cohort
+from cohort_evaluator.reading import DefinitionError
 from cohort_evaluator.rehearsal import MOST_DAYS, rehearse
 from cohort_evaluator.store import delete_cohort, save_cohort
 from common.errors import ApiError

@@ -5,8 +5,8 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from datetime import timedelta
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cohort_evaluator.conditions import (
@@ -31,12 +31,22 @@ from cohort_evaluator.conditions import (
     Observed,
     Pattern,
     Rolling,
-    Scalar,
     Share,
     Test,
     Trait,
     Window,
     walk,
+)
+from cohort_evaluator.reading import (
+    DEEPEST,
+    LONGEST_WINDOW,
+    DefinitionError,
+    read_duration,
+    read_instant,
+    read_object,
+    read_path,
+    read_scalar,
+    read_text,
 )
 from common.events import Json
 
@@ -59,40 +69,17 @@ TYPES: Final = (
     *("unsubscribed", "subscribed", "autoresponded", "unknown"),
 )
 MOST_CONDITIONS: Final = 100
-DEEPEST: Final = 20
-LONGEST_TEXT: Final = 500
-LONGEST_WINDOW: Final = timedelta(days=3660)
-UNITS: Final = {
-    **dict.fromkeys(("second", "seconds"), timedelta(seconds=1)),
-    **dict.fromkeys(("minute", "minutes"), timedelta(minutes=1)),
-    **dict.fromkeys(("hour", "hours"), timedelta(hours=1)),
-    **dict.fromkeys(("day", "days"), timedelta(hours=24)),
-    **dict.fromkeys(("week", "weeks"), timedelta(hours=168)),
-}
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}\Z")
-_DURATION = re.compile(r"([1-9][0-9]{0,9}) ([a-z]+)\Z")
-_INSTANT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})\Z"
-)
-
-
-class DefinitionError(ValueError):
-    """A definition that can't be understood: where, and why."""
-
-    def __init__(self, place: str, reason: str) -> None:
-        self.place = place.encode(errors="replace").decode()  # a key may hold half a character
-        self.reason = reason
-        super().__init__(f"{self.place}: {self.reason}")
 
 
 def read_cohort(definition: object) -> Cohort:
     """A whole definition: name, title, subject and members. Raises `DefinitionError`."""
-    given = _read_object(definition, "definition", required=("name", "title", "subject", "members"))
+    given = read_object(definition, "definition", required=("name", "title", "subject", "members"))
     name = given["name"]
     if type(name) is not str or not _NAME.match(name):
         raise DefinitionError("name", "is 1 to 100 characters of a-z, 0-9 and dashes, and begins with no dash")
-    title = _read_text(given["title"], "title")
+    title = read_text(given["title"], "title")
     if given["subject"] not in (USER, COMPANY):
         raise DefinitionError("subject", "is user or company")
     members = _read_condition(given["members"], "members", name, 1)
@@ -104,7 +91,7 @@ def read_cohort(definition: object) -> Cohort:
 def _read_condition(value: object, place: str, cohort: str, depth: int) -> Condition:
     if depth > DEEPEST:
         raise DefinitionError(place, f"is nested deeper than {DEEPEST}")
-    given = _read_object(value, place)
+    given = read_object(value, place)
     kinds = [key for key in given if key in _CONDITIONS]
     if len(kinds) != 1:
         found = f"has {' and '.join(kinds)}" if kinds else f"has none of {', '.join(_CONDITIONS)}"
@@ -121,7 +108,7 @@ def _read_any(given: Json, place: str, cohort: str, depth: int) -> Condition:
 
 
 def _read_conditions(given: Json, key: str, place: str, cohort: str, depth: int) -> tuple[Condition, ...]:
-    _read_object(given, place, required=(key,))
+    read_object(given, place, required=(key,))
     here = f"{place}.{key}"
     if type(given[key]) is not list or not given[key]:
         raise DefinitionError(here, "is a list of at least one condition")
@@ -129,7 +116,7 @@ def _read_conditions(given: Json, key: str, place: str, cohort: str, depth: int)
 
 
 def _read_not(given: Json, place: str, cohort: str, depth: int) -> Condition:
-    _read_object(given, place, required=("not",))
+    read_object(given, place, required=("not",))
     return Not(_read_condition(given["not"], f"{place}.not", cohort, depth + 1))
 
 
@@ -139,11 +126,11 @@ def _read_trait(given: Json, place: str, _cohort: str, _depth: int) -> Condition
         raise DefinitionError(place, f"needs one of {', '.join((*TESTS, *TRAIT_TIMES))} beside trait")
     operator, value = operators[0], given[operators[0]]
     here = f"{place}.{operator}"
-    path = _read_path(given["trait"], f"{place}.trait")
+    path = read_path(given["trait"], f"{place}.trait")
     if operator in ("before", "since"):
-        return Trait(path, operator, _read_instant(value, here))
+        return Trait(path, operator, read_instant(value, here))
     if operator in TRAIT_TIMES:
-        return Trait(path, operator, _read_duration(value, here))
+        return Trait(path, operator, read_duration(value, here))
     test = _read_operator(operator, value, here)
     return Trait(path, test.operator, test.value)
 
@@ -153,10 +140,10 @@ def _read_did(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
     if len(ways) != 1:
         raise DefinitionError(place, "needs one of count, distinct and sum beside did")
     way = ways[0]
-    _read_object(given, place, required=("did", way, "window"))
+    read_object(given, place, required=("did", way, "window"))
     pattern = _read_pattern(given["did"], f"{place}.did")
     here = f"{place}.{way}"
-    numbers = _read_object(given[way], here)
+    numbers = read_object(given[way], here)
     field = None
     if way != "count":
         if "of" not in numbers:
@@ -179,7 +166,7 @@ def _read_did(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
 
 
 def _read_did_not(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
-    _read_object(given, place, required=("did_not", "window", "not_observed_that_long"))
+    read_object(given, place, required=("did_not", "window", "not_observed_that_long"))
     pattern = _read_pattern(given["did_not"], f"{place}.did_not")
     window = _read_window(given["window"], f"{place}.window")
     if isinstance(window, Fixed):
@@ -195,23 +182,23 @@ def _read_did_not(given: Json, place: str, _cohort: str, _depth: int) -> Conditi
 
 
 def _read_did_first(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
-    _read_object(given, place, required=("did_first", "window"))
+    read_object(given, place, required=("did_first", "window"))
     pattern = _read_pattern(given["did_first"], f"{place}.did_first")
     return DidFirst(pattern, _read_window(given["window"], f"{place}.window"))
 
 
 def _read_did_then(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
-    _read_object(given, place, required=("did_then", "within", "window"))
+    read_object(given, place, required=("did_then", "within", "window"))
     patterns = given["did_then"]
     if type(patterns) is not list or len(patterns) != 2:
         raise DefinitionError(f"{place}.did_then", "is a list of two: what came first, and what came then")
     first, second = (_read_pattern(each, f"{place}.did_then[{index}]") for index, each in enumerate(patterns))
-    within = _read_duration(given["within"], f"{place}.within")
+    within = read_duration(given["within"], f"{place}.within")
     return DidThen(first, second, within, _read_window(given["window"], f"{place}.window"))
 
 
 def _read_did_in_periods(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
-    _read_object(given, place, required=("did_in_periods", "at_least", "window"))
+    read_object(given, place, required=("did_in_periods", "at_least", "window"))
     pattern = _read_pattern(given["did_in_periods"], f"{place}.did_in_periods")
     window = _read_window(given["window"], f"{place}.window")
     if not isinstance(window, Calendar):
@@ -223,17 +210,17 @@ def _read_did_in_periods(given: Json, place: str, _cohort: str, _depth: int) -> 
 
 
 def _read_last(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
-    _read_object(given, place, required=("last", "has", "window"))
+    read_object(given, place, required=("last", "has", "window"))
     pattern = _read_pattern(given["last"], f"{place}.last")
     has = _read_where(given["has"], f"{place}.has", pattern.kind)
     return LastHas(pattern, has, _read_window(given["window"], f"{place}.window"))
 
 
 def _read_stopped(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
-    _read_object(given, place, required=("stopped", "did_within", "not_within"))
+    read_object(given, place, required=("stopped", "did_within", "not_within"))
     pattern = _read_pattern(given["stopped"], f"{place}.stopped")
-    outer = _read_duration(given["did_within"], f"{place}.did_within")
-    recent = _read_duration(given["not_within"], f"{place}.not_within")
+    outer = read_duration(given["did_within"], f"{place}.did_within")
+    recent = read_duration(given["not_within"], f"{place}.not_within")
     if recent >= outer:
         raise DefinitionError(f"{place}.not_within", "is shorter than did_within")
     did = _did_once(pattern, Rolling(length=outer - recent, ending=recent))
@@ -241,10 +228,10 @@ def _read_stopped(given: Json, place: str, _cohort: str, _depth: int) -> Conditi
 
 
 def _read_restarted(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
-    _read_object(given, place, required=("restarted", "within", "after_pause_of"))
+    read_object(given, place, required=("restarted", "within", "after_pause_of"))
     pattern = _read_pattern(given["restarted"], f"{place}.restarted")
-    recent = _read_duration(given["within"], f"{place}.within")
-    pause = _read_duration(given["after_pause_of"], f"{place}.after_pause_of")
+    recent = read_duration(given["within"], f"{place}.within")
+    pause = read_duration(given["after_pause_of"], f"{place}.after_pause_of")
     if recent + pause > LONGEST_WINDOW:
         raise DefinitionError(f"{place}.after_pause_of", "is too long")
     before = Rolling(length=LONGEST_WINDOW, ending=recent + pause)
@@ -253,7 +240,7 @@ def _read_restarted(given: Json, place: str, _cohort: str, _depth: int) -> Condi
 
 
 def _read_in_cohort(given: Json, place: str, cohort: str, _depth: int) -> Condition:
-    _read_object(given, place, required=("cohort",))
+    read_object(given, place, required=("cohort",))
     name = given["cohort"]
     if type(name) is not str or not _NAME.match(name):
         raise DefinitionError(f"{place}.cohort", "is the name of a cohort")
@@ -263,7 +250,7 @@ def _read_in_cohort(given: Json, place: str, cohort: str, _depth: int) -> Condit
 
 
 def _read_share(given: Json, place: str, cohort: str, _depth: int) -> Condition:
-    _read_object(given, place, required=("share",))
+    read_object(given, place, required=("share",))
     share = given["share"]
     if type(share) is bool or not isinstance(share, int | float) or not 0 <= share <= 1:
         raise DefinitionError(f"{place}.share", "is a number from 0 to 1")
@@ -293,7 +280,7 @@ def _did_once(pattern: Pattern, window: Window) -> Did:
 
 
 def _read_pattern(value: object, place: str) -> Pattern:
-    given = _read_object(value, place, required=("event",), optional=("where",))
+    given = read_object(value, place, required=("event",), optional=("where",))
     kind = given["event"]
     if kind not in (MAIL, *ACTIVITIES):
         raise DefinitionError(f"{place}.event", f"is one of {', '.join((MAIL, *ACTIVITIES))}")
@@ -302,7 +289,7 @@ def _read_pattern(value: object, place: str) -> Pattern:
 
 def _read_where(value: object, place: str, kind: str) -> tuple[tuple[Field, Test], ...]:
     tests = []
-    for name, wanted in _read_object(value, place).items():
+    for name, wanted in read_object(value, place).items():
         here = f"{place}.{name}"
         field = _read_field(name, here, kind)
         if not isinstance(wanted, dict):
@@ -333,19 +320,10 @@ def _read_field(value: object, place: str, kind: str) -> Field:
     name, dot, rest = value.partition(".")
     inner, fields = ("metadata", MAIL_FIELDS) if kind == MAIL else ("properties", ACTIVITY_FIELDS)
     if name == inner and dot:
-        return Field(name, _read_path(rest, place))
+        return Field(name, read_path(rest, place))
     if dot or name not in fields:
         raise DefinitionError(place, f"is no field of a {kind}: these are {', '.join(fields)}, and {inner}.…")
     return Field(name)
-
-
-def _read_path(value: object, place: str) -> tuple[str, ...]:
-    path = value.split(".") if type(value) is str else value
-    if type(path) is not list or not path or not all(type(part) is str and part for part in path):
-        raise DefinitionError(place, "is a path: names with dots between them, or a list of names")
-    if len(path) > DEEPEST:
-        raise DefinitionError(place, f"has more than {DEEPEST} names")
-    return tuple(_read_text(part, place) for part in path)
 
 
 def _read_operator(operator: str, value: object, place: str) -> Test:
@@ -356,8 +334,8 @@ def _read_operator(operator: str, value: object, place: str) -> Test:
     if operator == "is_one_of":
         if type(value) is not list or not 1 <= len(value) <= 1000:
             raise DefinitionError(place, "is a list of 1 to 1,000 values")
-        return Test(operator, [_read_scalar(each, f"{place}[{index}]") for index, each in enumerate(value)])
-    scalar = _read_scalar(value, place)
+        return Test(operator, [read_scalar(each, f"{place}[{index}]") for index, each in enumerate(value)])
+    scalar = read_scalar(value, place)
     is_number = not isinstance(scalar, str | bool)
     if operator in ("at_least", "more_than", "at_most", "less_than") and not is_number:
         raise DefinitionError(place, "is a number")
@@ -366,61 +344,25 @@ def _read_operator(operator: str, value: object, place: str) -> Test:
     return Test(operator, scalar)
 
 
-def _read_scalar(value: object, place: str) -> Scalar:
-    if isinstance(value, str):
-        return _read_text(value, place)
-    if isinstance(value, bool | int) or (isinstance(value, float) and abs(value) < 1e300):
-        if abs(value) >= 10**30:
-            raise DefinitionError(place, "is too large")
-        return value
-    raise DefinitionError(place, "is a text, a number, true or false")
-
-
-def _read_text(value: object, place: str) -> str:
-    if type(value) is not str or not 0 < len(value) <= LONGEST_TEXT or "\0" in value:
-        raise DefinitionError(place, f"is a text of 1 to {LONGEST_TEXT} characters")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise DefinitionError(place, "holds half a character")
-    return value
-
-
-def _read_instant(value: object, place: str) -> datetime:
-    if type(value) is str and _INSTANT.match(value):
-        try:
-            return datetime.fromisoformat(value).astimezone(UTC)
-        except (ValueError, OverflowError):
-            pass
-    raise DefinitionError(place, "is a time with its zone, as 2026-11-21T09:00:00Z")
-
-
-def _read_duration(value: object, place: str) -> timedelta:
-    match = _DURATION.match(value) if type(value) is str else None
-    if match is None or match[2] not in UNITS:
-        raise DefinitionError(place, "is a number of seconds, minutes, hours, days (of 24 hours) or weeks, as 30 days")
-    if int(match[1]) > LONGEST_WINDOW / UNITS[match[2]]:
-        raise DefinitionError(place, f"is longer than {LONGEST_WINDOW.days} days")
-    return int(match[1]) * UNITS[match[2]]
-
-
 def _read_window(value: object, place: str) -> Window:
-    given = _read_object(value, place)
+    given = read_object(value, place)
     if "last" in given:
-        _read_object(given, place, required=("last",), optional=("ending_ago",))
-        length = _read_duration(given["last"], f"{place}.last")
-        ending = _read_duration(given["ending_ago"], f"{place}.ending_ago") if "ending_ago" in given else timedelta(0)
+        read_object(given, place, required=("last",), optional=("ending_ago",))
+        length = read_duration(given["last"], f"{place}.last")
+        ending = read_duration(given["ending_ago"], f"{place}.ending_ago") if "ending_ago" in given else timedelta(0)
         return Rolling(length=length, ending=ending)
     units = [unit for unit in ("days", "weeks", "months") if unit in given]
     if len(units) == 1:
         return _read_calendar(given, units[0], place)
     if "ever" in given:
-        _read_object(given, place, required=("ever",))
+        read_object(given, place, required=("ever",))
         if given["ever"] is not True:
             raise DefinitionError(f"{place}.ever", "is true")
         return Fixed()
     if "since" in given or "until" in given:
-        _read_object(given, place, optional=("since", "until"))
+        read_object(given, place, optional=("since", "until"))
         since, until = (
-            _read_instant(given[key], f"{place}.{key}") if key in given else None for key in ("since", "until")
+            read_instant(given[key], f"{place}.{key}") if key in given else None for key in ("since", "until")
         )
         if since and until and since >= until:
             raise DefinitionError(f"{place}.until", "is later than since")
@@ -430,7 +372,7 @@ def _read_window(value: object, place: str) -> Window:
 
 def _read_calendar(given: Json, unit: str, place: str) -> Calendar:
     weeks = ("week_starts_on",) if unit == "weeks" else ()
-    _read_object(given, place, required=(unit, "zone", "current", *weeks))
+    read_object(given, place, required=(unit, "zone", "current", *weeks))
     count = given[unit]
     most = {"days": 3660, "weeks": 520, "months": 120}[unit]
     if type(count) is not int or not 1 <= count <= most:
@@ -448,19 +390,3 @@ def _read_calendar(given: Json, unit: str, place: str) -> Calendar:
             raise DefinitionError(f"{place}.week_starts_on", f"is one of {', '.join(WEEKDAYS)}")
         start = WEEKDAYS.index(given["week_starts_on"])
     return Calendar(unit=unit[:-1], count=count, zone=zone, current=given["current"] == "included", week_start=start)
-
-
-def _read_object(
-    value: object, place: str, *, required: tuple[str, ...] = (), optional: tuple[str, ...] = ()
-) -> dict[str, Any]:
-    """A copy of an object. What it must and may have is checked where either is told."""
-    if not isinstance(value, dict):
-        raise DefinitionError(place, "is an object")
-    for key in required:
-        if key not in value:
-            raise DefinitionError(place, f"needs {key}")
-    if required or optional:
-        for key in value:
-            if key not in required and key not in optional:
-                raise DefinitionError(f"{place}.{key}", f"is unknown: there are {', '.join((*required, *optional))}")
-    return dict(value)

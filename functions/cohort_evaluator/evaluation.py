@@ -19,8 +19,9 @@ from pypika import Table
 from cohort_evaluator import statements
 from cohort_evaluator.compile import compile_condition
 from cohort_evaluator.conditions import ACTIVITIES, COMPANY, MAIL, USER, Cohort, find_references
-from cohort_evaluator.definitions import DefinitionError, read_cohort
+from cohort_evaluator.definitions import read_cohort
 from cohort_evaluator.judging import judge
+from cohort_evaluator.reading import DefinitionError
 from cohort_evaluator.registering import register_recipients, register_touched
 from cohort_evaluator.sources import Sources
 from cohort_evaluator.terms import Binder

@@ -7,16 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cohort_evaluator import conditions as c
-from cohort_evaluator.definitions import (
-    COMPARISONS,
-    DEEPEST,
-    LONGEST_WINDOW,
-    MOST_CONDITIONS,
-    TESTS,
-    TRAIT_TIMES,
-    DefinitionError,
-    read_cohort,
-)
+from cohort_evaluator.definitions import COMPARISONS, MOST_CONDITIONS, TESTS, TRAIT_TIMES, read_cohort
+from cohort_evaluator.reading import DEEPEST, LONGEST_WINDOW, DefinitionError
 from common.events import EVENT_TYPES
 
 CALL: dict[str, Any] = {"event": "call"}
