@@ -23,7 +23,8 @@ from s3_loader.dimensions import Statement
 from s3_loader.loading import COMMIT, CONFLICTS, Load, Outcome, save_batch
 from s3_loader.quarantine import SetAside
 from s3_loader.short_keys import ShortKeys, find_owners
-from s3_loader.traits import build_traits, merge_writes
+from s3_loader.touched import Touched
+from s3_loader.traits import build_traits, list_writes, merge_writes
 from sources import Source
 
 COPY_ACTIVITIES = f"COPY activities ({COLUMNS}) FROM STDIN (FORMAT binary)"
@@ -55,7 +56,11 @@ SELECT (SELECT batch_id FROM batches WHERE object_key = %s),
        ARRAY[pg_relation_filenode('operations'), pg_relation_filenode('agents'),
              pg_relation_filenode('identities'), pg_relation_filenode('series')]::text
 """
+# The lock of link_identities, before the look: so that whom somebody is taken from is known also where two loads do so.
+LOCK_LINKS = "SELECT pg_advisory_xact_lock(hashtext('link_identities'))"
+FIND_PERSONS = "SELECT person_id FROM identities WHERE identity_id = ANY (%s)"
 LINK = "SELECT link_identities(%s)"
+WRITE_TRAITS = "SELECT write_traits(%s)"
 # Sorted, as all that takes locks on rows.
 MAKE_PROFILES = """
 INSERT INTO profiles SELECT unnest(%(ids)s), '{}', '{}' ON CONFLICT DO NOTHING;
@@ -163,7 +168,8 @@ class BehaviourLoader:
                 cursor.execute(BEGIN)
                 ((late_before,),) = cursor.fetchall()
                 inserted, duplicates = self._copy(cursor, content, found or batch_id, anew=anew)
-                self._link(cursor, content.links)
+                touched = self._find_touched(content)
+                self._link(cursor, content.links, touched)
                 self._save_profiles(cursor, content.profiles)
                 said = {one.position for one in content.profiles} | {one.position for one in content.links}
                 said -= {one.position for one in content.activities}  # an item may say several things
@@ -177,6 +183,7 @@ class BehaviourLoader:
                 statements: list[Statement] = list(save_batch(batch, batch_id, load, found))
                 if late_hours := find_late_hours(inserted, late_before):
                     statements.append((MARK_STALE, (late_hours,)))
+                statements += touched.build()
                 statements += content.unparseable.build(batch)
                 cursor.execute(b";".join(cursor.mogrify(sql, values or None) for sql, values in [*statements, COMMIT]))
             except BaseException:
@@ -219,7 +226,20 @@ class BehaviourLoader:
             duplicates += 0 if inserted is None else count_samples(content) - len(inserted)
         return times, duplicates
 
-    def _link(self, cursor: Cursor, links: Iterable[Link]) -> None:
+    def _find_touched(self, content: Content) -> Touched:
+        """Of whom a batch says something; links apart."""
+        touched, identities = Touched(), self.keys.identities
+        for activity in content.activities:
+            if activity.identity is not None:
+                touched.add(identities[activity.identity], activity.occurred_at)
+            if activity.company is not None:
+                touched.add(identities[Identity(COMPANY, activity.company)], activity.occurred_at)
+        for profile in content.profiles:
+            if profile.traits:
+                touched.add(identities[profile.identity], profile.at)
+        return touched
+
+    def _link(self, cursor: Cursor, links: Iterable[Link], touched: Touched) -> None:
         """Adds the facts of a batch, of each the first or the last."""
         facts: dict[tuple[int, int, str], datetime] = {}
         choose: dict[str, Any] = {"last": max}
@@ -232,6 +252,10 @@ class BehaviourLoader:
                 {"from_id": origin, "to_id": user, "rule": rule, "at": at}
                 for (origin, user, rule), at in sorted(facts.items())
             ]
+            linked = sorted({identity for origin, user, _ in facts for identity in (origin, user)})
+            cursor.execute(LOCK_LINKS)
+            cursor.execute(FIND_PERSONS, (linked,))
+            touched.add_linked([*linked, *(person for (person,) in cursor.fetchall())])
             cursor.execute(LINK, (encode_json(rows).decode(),))
 
     def _save_profiles(self, cursor: Cursor, profiles: Iterable[Profile]) -> None:
@@ -249,6 +273,14 @@ class BehaviourLoader:
                 merge_writes(writes, clean(profile.traits), profile.at)
             saved.append({"identity_id": identity_id, "traits": build_traits(writes), "writes": writes})
         cursor.execute(SAVE_PROFILES, (json.dumps(saved),))
+        writes = [
+            {"identity_id": identity_id, "path": path, "at": profile.at, "value": encode_json(value).decode()}
+            for identity_id, profiles_of in sorted(said.items())
+            for profile in profiles_of
+            for path, value in list_writes(clean(profile.traits))
+        ]
+        if writes:
+            cursor.execute(WRITE_TRAITS, (json.dumps(writes, default=str),))
 
 
 def _copy(cursor: Cursor, rows: Chunks, copy: str, create: str, insert: str, *, anew: bool) -> list[datetime] | None:

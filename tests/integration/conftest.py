@@ -19,7 +19,9 @@ TABLES = (
     "events, batches, quarantine, kinds, senders, mailings, receivers, clients,"
     " summaries, stale_hours, summary_mailings, summary_domains,"
     " activities, operations, agents, identities, identity_links, profiles, series, samples,"
-    " usage_hours, usage_stale_hours, first_activities"
+    " usage_hours, usage_stale_hours, first_activities,"
+    " changes, trait_writes, cohorts, cohort_versions, memberships, transitions, deadlines, missed,"
+    " notifications, email_templates, mailed, outbox, deliveries, suppressions"
 )
 
 Connect = Callable[[str], Connection]
