@@ -2,9 +2,12 @@
 
 `--bucket`, `--queue-url` and `--table` may be given instead of a stack whose outputs name them.
 `python -m admin check-mapping FILE [--sample BODY]` needs no stack: it tries the mapping of a provider.
+`python -m admin apply-cohorts [DIR]` brings cohorts from files to an API; `import-cohort` makes such a file of another
+system's.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +41,22 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     mapping.add_argument("--sample", type=Path, metavar="BODY", help="a file with a webhook's body: shows its events")
     mapping.add_argument("--content-type", default="", help="of the sample, where it is a form (default: as it looks)")
     mapping.add_argument("--query", default="", help="of the URL that the sample came to, without the question mark")
+    add_cohort_arguments(commands, where)
     return parser.parse_args(arguments)
+
+
+def add_cohort_arguments(commands: Any, where: argparse.ArgumentParser) -> None:
+    """Arguments of what works on cohorts."""
+    cohorts = commands.add_parser("apply-cohorts", parents=[where], help="bring cohorts from files to the API")
+    cohorts.add_argument("folder", type=Path, nargs="?", default=Path("cohorts"), metavar="DIR", help="their folder")
+    cohorts.add_argument("--check", action="store_true", help="only check the files")
+    cohorts.add_argument("--url", help="of the API, ending in /api/v1 (default: the stack's)")
+    cohorts.add_argument("--key", help="API key (default: MAILWAKE_API_KEY of your environment)")
+    imported = commands.add_parser("import-cohort", help="make a cohort's file of another system's")
+    imported.add_argument("system", choices=("dittofeed", "posthog"), help="whose it is")
+    imported.add_argument("file", type=Path, metavar="FILE", help="the segment or cohort in the other's JSON")
+    imported.add_argument("--zone", help="time zone that the other counts days in, as Europe/Berlin")
+    imported.add_argument("--name", help="of the cohort (default: from the name in the file, or of the file)")
 
 
 def read_outputs(cloudformation: Any, stack: str) -> dict[str, str]:
@@ -59,11 +77,46 @@ def run_check_mapping(options: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
+def run_cohorts(options: argparse.Namespace) -> int:
+    """1 where a file is wrong, or the API does not take it."""
+    from admin.cohort_files import CohortFilesError  # with the functions' code
+    from admin.cohort_imports import ImportFileError, import_cohort
+    from admin.cohorts import ApplyError, apply_cohorts, check_cohorts
+
+    try:
+        if options.command == "import-cohort":
+            import_cohort(options.system, options.file, zone=options.zone, name=options.name)
+        elif options.check:
+            check_cohorts(options.folder)
+        else:
+            key = options.key or os.environ.get("MAILWAKE_API_KEY")
+            if not key or not (options.url or options.stack):
+                print("say where: --stack NAME or --url URL; and --key KEY, or MAILWAKE_API_KEY", file=sys.stderr)
+                return 2
+            apply_cohorts(options.folder, options.url or find_api(options), key)
+    except (CohortFilesError, ImportFileError, ApplyError, BotoCoreError, ClientError) as error:
+        print(f"{error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def find_api(options: argparse.Namespace) -> str:
+    """The URL of a stack's API."""
+    from admin.cohorts import ApplyError
+
+    outputs = read_outputs(boto3.session.Session(region_name=options.region).client("cloudformation"), options.stack)
+    if "ApiUrl" not in outputs:
+        raise ApplyError(f"stack {options.stack} has no output ApiUrl: is it a Mailwake stack?")
+    return outputs["ApiUrl"]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; gives the exit code."""
     options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
     if options.command == "check-mapping":
         return run_check_mapping(options)
+    if options.command in ("apply-cohorts", "import-cohort"):
+        return run_cohorts(options)
     session = boto3.session.Session(region_name=options.region)
     make: Any = session.client
     named = {"replay": ("bucket", "queue_url"), "api-key": ("table",)}[options.command]

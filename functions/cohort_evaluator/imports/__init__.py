@@ -1,0 +1,1 @@
+"""Cohorts of other systems, from their JSON to ours."""
