@@ -21,6 +21,7 @@ from cohort_evaluator.compile import compile_condition
 from cohort_evaluator.conditions import ACTIVITIES, COMPANY, MAIL, USER, Cohort, find_references
 from cohort_evaluator.definitions import read_cohort
 from cohort_evaluator.judging import judge
+from cohort_evaluator.notifying import notify
 from cohort_evaluator.reading import DefinitionError
 from cohort_evaluator.registering import register_recipients, register_touched
 from cohort_evaluator.sources import Sources
@@ -41,6 +42,7 @@ class Ticked(NamedTuple):
     failed: int = 0
     judged: int = 0  # subjects, over all cohorts
     transitions: int = 0
+    notifications: int = 0  # written to the outbox
 
 
 class _Saved(NamedTuple):
@@ -118,7 +120,10 @@ class _Tick:
         failed = 0
         for each in _sort(saved, self._ids):
             failed += not self._evaluate_safely(each)
-        return Ticked(cohorts=len(saved), failed=failed, judged=self._judged, transitions=self._turned)
+        told = notify(self._cursor, self._instant)
+        return Ticked(
+            cohorts=len(saved), failed=failed, judged=self._judged, transitions=self._turned, notifications=told
+        )
 
     def _gather(self, saved: list[_Saved]) -> None:
         """Reads the events of all candidates once, as far back as most conditions reach."""

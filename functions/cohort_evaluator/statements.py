@@ -127,8 +127,8 @@ GO_ON: Final = """
 TRUNCATE candidates;
 INSERT INTO candidates SELECT subject_id, until FROM verdicts WHERE round = %(round)s AND until <= %(instant)s
 """
-# Of whom another one took something away the first thing that is known may be later than the last that was told: nothing
-# is true of them until then, unless they were known when the version was switched on.
+# Of whom another one took something away the first thing that is known may be later than the last that was told:
+# nothing is true of them until then, unless they were known when the version was switched on.
 HIDE_UNKNOWN: Final = """
 WITH unknown AS (
     SELECT t.subject_id, least(t.since, (SELECT min(m.entered_at) FROM memberships m
