@@ -22,7 +22,7 @@ from sources.moesif import DIRECTIONS, LONGEST_TEXT, SOURCE
 
 # Verbs that need no look at their letters; others take the other way.
 METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
-REMEMBERED: Final = 50_000  # of each: users, operations, user agents, minutes
+REMEMBERED: Final = 50_000  # of each: users, operations, user agents, hours
 _TEXT: Any = (str | UnsetType | None, UNSET)
 _NUMBER: Any = (int | UnsetType | None, UNSET)
 _OTHER: Any = (Raw | UnsetType, UNSET)
@@ -57,8 +57,9 @@ _encode = msgspec.json.Encoder().encode
 _fromisoformat = datetime.fromisoformat
 _make_activity = Activity._make
 _match_uuids = re.compile("(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\n?)++").fullmatch
-_match_minute = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:").fullmatch
-_match_seconds = re.compile("[0-5][0-9][.][0-9]{3}Z").fullmatch
+_match_hour = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:").fullmatch
+_match_second = re.compile("[0-5][0-9]:[0-5][0-9][.]").fullmatch
+_match_end = re.compile("[0-9]{3}Z").fullmatch
 
 
 class _Memory(dict[Any, Any]):
@@ -75,18 +76,25 @@ class _Memory(dict[Any, Any]):
         return value
 
 
-def _read_minute(text: str) -> int:
-    """The milliseconds since 1970 at the beginning of a minute."""
-    if _match_minute(text) is None:
+def _read_hour(text: str) -> int:
+    """The milliseconds since 1970 at the beginning of an hour, `2026-11-21T12:`."""
+    if _match_hour(text) is None:
         raise ValueError(text)
     return int(datetime.fromisoformat(text + "00Z").timestamp()) * 1000
 
 
-def _read_seconds(text: str) -> int:
-    """The milliseconds of `12.345Z`."""
-    if _match_seconds(text) is None:
+def _read_second(text: str) -> int:
+    """The milliseconds of `34:56.`."""
+    if _match_second(text) is None:
         raise ValueError(text)
-    return int(text[:2] + text[3:6])
+    return (int(text[:2]) * 60 + int(text[3:5])) * 1000
+
+
+def _read_end(text: str) -> int:
+    """The milliseconds of `789Z`."""
+    if _match_end(text) is None:
+        raise ValueError(text)
+    return int(text[:3])
 
 
 def _check(text: str | None, longest: int) -> str | None:
@@ -109,8 +117,9 @@ def _read_operation(key: tuple[str, str, int | None, str | None, str | None]) ->
     )
 
 
-_minutes = _Memory(_read_minute)
-_seconds = _Memory(_read_seconds)
+_hours = _Memory(_read_hour)
+_seconds = _Memory(_read_second)
+_ends = _Memory(_read_end)
 _users = _Memory(lambda text: Identity(USER, cast("str", _check(text, LONGEST_ID))))
 _companies = _Memory(lambda text: _check(text, LONGEST_ID))
 _agents = _Memory(lambda text: _check(text, LONGEST_TEXT))
@@ -172,7 +181,7 @@ def _read_call(call: Any, position: int, key: tuple[int, int | None]) -> Activit
     """The activity of one structure, which is emptied. Raises `ValueError` where a column would lose something."""
     request, response = call.request, call.response
     time = request.time
-    instant = _minutes[time[:17]] + _seconds[time[17:]]
+    instant = _hours[time[:14]] + _seconds[time[14:20]] + _ends[time[20:]]
     status, duration = _take_response(response, instant) if response else (None, None)
     direction, version = call.direction or None, request.api_version or None
     operation = _operations[request.verb, shape_route(request.uri), status, direction, version]
@@ -219,7 +228,7 @@ def _take_response(response: Any, instant: int) -> tuple[int | None, int | None]
         raise ValueError("odd")
     duration = None
     if time is not UNSET:
-        duration = _minutes[time[:17]] + _seconds[time[17:]] - instant
+        duration = _hours[time[:14]] + _seconds[time[14:20]] + _ends[time[20:]] - instant
         if not 0 <= duration <= LARGEST_INT:
             raise ValueError("odd")
     response.time = response.status = UNSET
