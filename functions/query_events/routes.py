@@ -12,6 +12,7 @@ from query_events import (
     people,
     quarantine,
     recipients,
+    samples,
     usage,
     usage_retention,
 )
@@ -32,6 +33,7 @@ ROUTES = add_document(
         *metrics.ROUTES,
         *usage.ROUTES,
         *usage_retention.ROUTES,
+        *samples.ROUTES,
         *exports.ROUTES,
     )
 )
