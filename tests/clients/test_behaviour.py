@@ -1,6 +1,7 @@
 """Clients that send behaviour, unchanged but for the base URL: Moesif's, Segment's, and a sender of Prometheus's."""
 
 import json
+import time
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +16,8 @@ from segment.analytics.client import Client
 from admin.api_keys import create_api_key
 from local.stack import Stack
 from tests.clients.test_node import FOLDER
-from tests.stack.client import await_true, select
+from tests.stack.client import await_true, call, select
+from tests.unit.sources.remote_write import SECOND, STALE, compress, make_second
 
 ACTIVITIES = """
 SELECT o.activity_type, coalesce(o.name, o.method || ' ' || o.route), o.status, i.value, c.value, a.duration
@@ -129,3 +131,20 @@ def test_prometheus_remote_write(stack: Stack, write_key: str) -> None:
     found = "SELECT name, value FROM samples JOIN series USING (series_id) WHERE labels ->> %s = %s"
     await_true(lambda: select(stack, found, "company_id", company) == [("calls_total", 7.0)], "the company's sample")
     await_true(lambda: select(stack, found, "job", job) == [("up", 1.0)], "the plain sample")
+
+
+def test_second_version_of_remote_write(stack: Stack, write_key: str) -> None:
+    """No sender of version 2.0 can be installed here: a request written from the specification, and what it is told."""
+    job, at = f"job-{uuid.uuid4()}", int(time.time() * 1000)
+    series = [((("__name__", "up"), ("job", job)), ((at, 1.0), (at + 1000, STALE)))]
+    headers = {"Authorization": f"Bearer {write_key}", "Content-Type": SECOND, "Content-Encoding": "snappy"}
+    for _ in range(2):  # retried
+        status, answered, body = call(
+            stack, "POST", "/prometheus/api/v1/write", headers=headers, body=compress(make_second(series))
+        )
+        counts = [answered[f"x-prometheus-remote-write-{kind}-written"] for kind in ("samples", "histograms")]
+        assert (status, body, counts) == (204, b"", ["2", "0"])
+    found = (
+        "SELECT name, value FROM samples JOIN series USING (series_id) WHERE labels ->> 'job' = %s ORDER BY sampled_at"
+    )
+    await_true(lambda: select(stack, found, job) == [("up", 1.0), ("up", None)], "a sample and its end")
