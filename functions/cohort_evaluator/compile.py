@@ -130,6 +130,8 @@ class _Compiler:
 
     def join_leaves(self) -> Any:
         query = Query.from_(candidates)
+        for name, periods in self.binder.shared.values():
+            query = query.with_(periods, name)
         for part, name in self._parts:
             query = query.with_(part, name)
         for leaf in self._leaves:
@@ -221,8 +223,10 @@ class _Compiler:
 
     def _place(self, query: Any, window: Window, event: Table) -> Any:
         """Adds when events enter and leave a window; without those that have left it."""
-        enters = enter(window, event.occurred_at, self.binder)
-        leaves = leave(window, event.occurred_at, self.binder)
+        enters = enter(window, event.occurred_at, self.binder, self._earliest)
+        leaves = leave(window, event.occurred_at, self.binder, self._earliest)
+        if isinstance(window, Calendar):
+            query = query.where(event.occurred_at >= self.binder.bind(find_earliest(window, self._earliest)))
         for criterion in limit(window, event.occurred_at, self.binder):
             query = query.where(criterion)
         return query.where(leaves > event.at).select(enters.as_("enters"), leaves.as_("leaves"))
@@ -284,7 +288,7 @@ class _Compiler:
             condition.pattern,
             since,
             window=window,
-            value=lambda event: find_period(window, event.occurred_at, self.binder),
+            value=lambda event: find_period(window, event.occurred_at, self.binder, self._earliest),
         )
         return self._count_values(matched, ">=", condition.at_least, place)
 
@@ -324,7 +328,9 @@ class _Compiler:
         both = self._add(firsts[0] * firsts[1], "u")
         query = Query.from_(both).groupby(both.subject_id)
         first = self._add(query.select(both.subject_id, fn.Min(both.occurred_at).as_("first")), "f")
-        leaves = leave(condition.window, first.first, self.binder)
+        leaves = leave(condition.window, first.first, self.binder, self._earliest)
+        since = find_earliest(condition.window, self._earliest)
+        leaves = when(first.first >= self.binder.bind(since), leaves, BEFORE_ALL)
         leaf = self._add(Query.from_(first).select(first.subject_id, leaves.as_("leaves")), "l")
         holds = coalesce(leaf.leaves <= candidates.at, FALSE)
         return self._keep(place, leaf, _Truth(holds, when(leaf.leaves > candidates.at, leaf.leaves, NEVER)))

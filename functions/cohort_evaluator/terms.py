@@ -43,6 +43,7 @@ class Binder:
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
+        self.shared: dict[Any, tuple[str, Any]] = {}  # CTEs that more than one place reads, by what they are of
 
     def bind(self, value: object, cast: str = "") -> Term:
         """The place of a bound value."""
@@ -51,7 +52,7 @@ class Binder:
         return Bound(f"%({name})s{'::' + cast if cast else ''}")
 
 
-class _Own(Term):
+class Own(Term):
     """A term of ours."""
 
     def get_sql(self, **kwargs: Any) -> str:
@@ -64,7 +65,7 @@ class _Own(Term):
         raise NotImplementedError
 
 
-class Infix(_Own):
+class Infix(Own):
     """Two terms with an operator between them, in brackets."""
 
     def __init__(self, left: Term, operator: str, right_term: Term) -> None:
@@ -76,7 +77,7 @@ class Infix(_Own):
         return f"({self._left.get_sql(**kwargs)}{self._operator}{self._right.get_sql(**kwargs)})"
 
 
-class Cast(_Own):
+class Cast(Own):
     """A term as another type."""
 
     def __init__(self, term: Term, to: str) -> None:
@@ -88,7 +89,7 @@ class Cast(_Own):
         return f"({self._term.get_sql(**kwargs)})::{self._to}"
 
 
-class Truth(_Own, Criterion):
+class Truth(Own, Criterion):
     """Any term as a criterion: null counts as false."""
 
     def __init__(self, term: Term) -> None:
