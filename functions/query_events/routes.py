@@ -2,6 +2,9 @@
 
 from query_events import (
     batches,
+    cohort_history,
+    cohort_members,
+    cohorts,
     documentation,
     events_message,
     exports,
@@ -35,6 +38,9 @@ ROUTES = add_document(
         *usage_retention.ROUTES,
         *samples.ROUTES,
         *exports.ROUTES,
+        *cohorts.ROUTES,
+        *cohort_members.ROUTES,
+        *cohort_history.ROUTES,
     )
 )
 TABLE = RouteTable(ROUTES)
