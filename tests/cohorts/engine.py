@@ -130,7 +130,7 @@ class Engine:
         months = {first.date().replace(day=1), last.date().replace(day=1)}
         mondays = [first + timedelta(weeks=week) for week in range((last - first).days // 7 + 2)]
         with self._owner.cursor() as cursor:
-            cursor.execute(f"TRUNCATE {TABLES}")
+            cursor.execute(f"TRUNCATE {TABLES} CASCADE")
             cursor.execute(
                 "SELECT partition FROM activities_partitions UNION ALL SELECT partition FROM events_partitions"
             )
