@@ -59,6 +59,7 @@ class Activity(NamedTuple):
     weight: int | None  # of how many it is a sample; None for 1
     position: int  # its place in the batch
     detail: bytes  # JSON object of everything else that came
+    properties: bytes | None = None  # of that, the JSON object that conditions may ask for
 
 
 class Profile(NamedTuple):

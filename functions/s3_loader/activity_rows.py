@@ -6,7 +6,7 @@ from struct import Struct
 
 from common.activities import COMPANY, Activity, Identity, Operation, Series
 from common.details import pack_details
-from s3_loader.properties import find_properties
+from s3_loader.properties import clean_properties
 from s3_loader.rows import EPOCH, HEADER, NULL, TRAILER
 from s3_loader.short_keys import ShortKeys
 
@@ -26,6 +26,7 @@ _pack_fixed = Struct(">h iq iq").pack
 _pack_long = Struct(">iq").pack
 _pack_int = Struct(">ii").pack
 _pack_length = Struct(">i").pack
+_pack_jsonb = Struct(">ib").pack  # length, version
 
 
 def render_activities(activities: Sequence[Activity], batch_id: int, keys: ShortKeys) -> Iterator[bytes]:
@@ -37,9 +38,8 @@ def render_activities(activities: Sequence[Activity], batch_id: int, keys: Short
         some = activities[first : first + AT_ONCE]
         details = pack_details([one.detail for one in some], some[0].operation.source)
         pieces: list[bytes] = []
-        for (occurred_at, key, rest, operation, identity, company, agent, duration, weight, _, text), detail in zip(
-            some, details, strict=True
-        ):
+        for activity, detail in zip(some, details, strict=True):
+            occurred_at, key, rest, operation, identity, company, agent, duration, weight, _, _, properties = activity
             since = occurred_at - EPOCH
             instant = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
             if rest is not None and duration is not None and weight is None:
@@ -66,11 +66,11 @@ def render_activities(activities: Sequence[Activity], batch_id: int, keys: Short
                         _render_int(None if agent is None else keys.agents[agent]),
                     )
                 )
-            properties = find_properties(text, operation.source)
+            properties = None if properties is None else clean_properties(properties)
             if properties is None:
                 pieces += own, detail, what, who, NULL
             else:
-                pieces += own, detail, what, who, _pack_length(len(properties) + 1), b"\x01", properties
+                pieces += own, detail, what, who, _pack_jsonb(len(properties) + 1, 1), properties
         yield b"".join(pieces)
 
 

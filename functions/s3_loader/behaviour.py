@@ -6,6 +6,7 @@ As with events, the common case is one COPY; where that meets a conflict it is d
 import json
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import IO, Any, NamedTuple, cast
 
 import psycopg2
@@ -229,11 +230,14 @@ class BehaviourLoader:
     def _find_touched(self, content: Content) -> Touched:
         """Of whom a batch says something; links apart."""
         touched, identities = Touched(), self.keys.identities
-        for activity in content.activities:
-            if activity.identity is not None:
-                touched.add(identities[activity.identity], activity.occurred_at)
-            if activity.company is not None:
-                touched.add(identities[Identity(COMPANY, activity.company)], activity.occurred_at)
+        # The last first, so that the earliest time stays.
+        newest_first = sorted(content.activities, key=attrgetter("occurred_at"), reverse=True)
+        for user, at in {one.identity: one.occurred_at for one in newest_first}.items():
+            if user is not None:
+                touched.add(identities[user], at)
+        for company, at in {one.company: one.occurred_at for one in newest_first}.items():
+            if company is not None:
+                touched.add(identities[Identity(COMPANY, company)], at)
         for profile in content.profiles:
             if profile.traits:
                 touched.add(identities[profile.identity], profile.at)

@@ -94,6 +94,11 @@ def read_user(value: str | None, kind: str) -> Identity | None:
     return None if value is None else Identity(kind, value)
 
 
+def show_properties(value: object) -> bytes | None:
+    """An object with something in it as JSON."""
+    return encode_json(value) if type(value) is dict and value else None
+
+
 def make_key(source: str, identifier: object, item: Json) -> tuple[int, int | None]:
     """The key of an item's id, and the rest of it where it is a UUID; without an id the key of all that it says."""
     if type(identifier) is str and identifier:

@@ -205,6 +205,7 @@ def _read_call(call: Any, position: int, key: tuple[int, int | None]) -> Activit
         weight = None
     if key[1] is not None:
         call.transaction_id = UNSET
+    metadata = bytes(call.metadata) if call.metadata else b""
     return _make_activity(
         (
             _fromisoformat(time),
@@ -217,6 +218,7 @@ def _read_call(call: Any, position: int, key: tuple[int, int | None]) -> Activit
             weight,
             position,
             _encode(call),
+            metadata if metadata[:1] == b"{" and len(metadata) > 2 else None,
         )
     )
 

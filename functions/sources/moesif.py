@@ -39,6 +39,7 @@ from sources._fields import (
     read_name,
     read_user,
     show_instant,
+    show_properties,
     show_uuid,
 )
 
@@ -206,6 +207,7 @@ def _build(
         weight,
         position,
         encode_json(detail),
+        show_properties(detail.get("metadata")),
     )
 
 

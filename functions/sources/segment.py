@@ -40,6 +40,7 @@ from sources._fields import (
     read_instant,
     read_name,
     show_instant,
+    show_properties,
     show_uuid,
 )
 from sources.moesif import link_address
@@ -149,7 +150,18 @@ def _read_activity(
     route = find_route(properties.get("path", properties.get("url")))
     operation = Operation(SOURCE, TYPES[kind], read_name(name), None, route)
     return Activity(
-        at, key, rest, operation, identity, company, _find_agent(context), None, None, position, encode_json(detail)
+        at,
+        key,
+        rest,
+        operation,
+        identity,
+        company,
+        _find_agent(context),
+        None,
+        None,
+        position,
+        encode_json(detail),
+        show_properties(properties),
     )
 
 

@@ -26,7 +26,10 @@ MORE_VALUES: list[object] = [
 
 def show(item: Item) -> Any:
     """What an item says, whatever the order of what it holds."""
-    return item._replace(detail=decode_json(item.detail)) if isinstance(item, Activity) else item
+    if not isinstance(item, Activity):
+        return item
+    properties = None if item.properties is None else decode_json(item.properties)
+    return *item[:-2], decode_json(item.detail), properties
 
 
 def parse_both(body: bytes, monkeypatch: pytest.MonkeyPatch) -> tuple[list[Item], list[Item]]:
