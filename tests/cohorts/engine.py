@@ -20,7 +20,8 @@ from common.events import Json
 from local.postgres import SUPERUSER, Postgres
 from oracle.telling import Interval, Transition
 from s3_loader.batches import Batch, Limits, parse_batch
-from s3_loader.behaviour import BehaviourLoader, read_content
+from s3_loader.behaviour import BehaviourLoader
+from s3_loader.contents import read_content
 from s3_loader.loading import Loader
 from sources import find_source
 from tests.cohorts.happenings import Happening
