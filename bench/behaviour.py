@@ -26,7 +26,8 @@ from bench.vocabulary import BENCHMARK_VOCABULARY
 from local.postgres import SUPERUSER, Postgres
 from s3_loader.activity_rows import render_activities
 from s3_loader.batches import Batch, Limits
-from s3_loader.behaviour import COPY_ACTIVITIES, BehaviourLoader, read_content
+from s3_loader.behaviour import COPY_ACTIVITIES, BehaviourLoader
+from s3_loader.contents import read_content
 from s3_loader.rows import HEADER, TRAILER
 from sources import find_source
 

@@ -1,6 +1,8 @@
 """Entry point of the loader: SQS records, each a notification of one stored batch."""
 
 import gc
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -8,7 +10,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from s3_loader.notifications import read_notification
+from s3_loader.notifications import Notification, read_notification
 from s3_loader.service import LoaderService
 
 # A batch is tens of thousands of objects that are freed as soon as it is loaded: collecting them midway is in vain.
@@ -29,8 +31,16 @@ def load_record(record: SQSRecord) -> None:
         _service().load(notification)
 
 
+def list_notifications(event: dict[str, Any]) -> Iterator[Notification]:
+    """The objects that all records tell of; a record that can't be read is told of in its turn."""
+    for record in event["Records"]:
+        with suppress(ValueError):
+            yield from read_notification(record["body"])
+
+
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answers with the records that are to come again (`ReportBatchItemFailures`)."""
+    _service().load_together(list_notifications(event))
     return dict(
         process_partial_response(event=event, record_handler=load_record, processor=_processor, context=context)
     )

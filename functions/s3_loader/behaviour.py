@@ -1,32 +1,31 @@
-"""One batch of behaviour, one transaction: its row, its activities, profiles and links, and what was set aside.
+"""Batches of behaviour, one transaction: their rows, their activities, profiles and links, and what was set aside.
 
-As with events, the common case is one COPY; where that meets a conflict it is done again through a temporary table.
+As with events, the common case is one COPY; where that meets a conflict it is done again through a temporary table,
+batch by batch.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 from operator import attrgetter
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, Any, cast
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from common.activities import COMPANY, Activity, Identity, Link, Profile, Series
-from common.events import Unparseable
+from common.activities import COMPANY, Identity, Link, Profile
 from common.json_text import decode_json, encode_json
-from providers import Delivery
 from providers._fields import clean
 from s3_loader.activity_rows import COLUMNS, SAMPLE_COLUMNS, Chunks, render_activities, render_samples
-from s3_loader.batches import LATEST, Batch, Limits, decompress
+from s3_loader.batches import Batch
+from s3_loader.contents import Content, count_items, count_samples, join_contents
 from s3_loader.dimensions import Statement
 from s3_loader.loading import COMMIT, CONFLICTS, Load, Outcome, save_batch
-from s3_loader.quarantine import SetAside
 from s3_loader.short_keys import ShortKeys, find_owners
 from s3_loader.touched import Touched
 from s3_loader.traits import build_traits, list_writes, merge_writes
-from sources import Source
 
 COPY_ACTIVITIES = f"COPY activities ({COLUMNS}) FROM STDIN (FORMAT binary)"
 COPY_INCOMING = f"COPY incoming_activities ({COLUMNS}) FROM STDIN (FORMAT binary)"
@@ -52,8 +51,8 @@ SELECT max(hour) + interval '1 hour' FROM usage_hours
 MARK_STALE = "INSERT INTO usage_stale_hours (hour) SELECT unnest(%s::timestamptz[])"
 # Truncating a table gives it another file: then what a loader remembers of it is untrue.
 LOOK = """
-SELECT (SELECT batch_id FROM batches WHERE object_key = %s),
-       nextval('batches_batch_id_seq'),
+SELECT (SELECT coalesce(json_object_agg(object_key, batch_id), '{}') FROM batches WHERE object_key = ANY (%s)),
+       ARRAY(SELECT nextval('batches_batch_id_seq') FROM generate_series(1, %s)),
        ARRAY[pg_relation_filenode('operations'), pg_relation_filenode('agents'),
              pg_relation_filenode('identities'), pg_relation_filenode('series')]::text
 """
@@ -74,71 +73,6 @@ WHERE profiles.identity_id = given.identity_id
 """
 
 
-class Content(NamedTuple):
-    """What a batch says, sorted out."""
-
-    activities: list[Activity]
-    profiles: list[Profile]
-    links: list[Link]
-    series: list[Series]
-    unparseable: SetAside
-    expired: int
-
-
-def read_content(source: Source, batch: Batch, limits: Limits) -> Content:
-    """What a batch says; what is too far from its arrival, or past the retention, is told apart."""
-    content = Content([], [], [], [], SetAside(), 0)
-    try:
-        body = decompress(batch.body)
-    except ValueError as failure:
-        content.unparseable.append(Unparseable(None, str(failure), None))
-        return content
-    earliest, latest = batch.received_at - limits.oldest, batch.received_at + LATEST
-    expired_before, expired, refused = limits.expired_before, 0, -1
-    keep = content.activities.append
-    delivery = Delivery(batch.received_at, batch.content_type, batch.query, batch.provider_batch_id or "")
-    for item in source.parse(body, delivery):
-        if isinstance(item, Activity):
-            if not earliest <= item.occurred_at <= latest:
-                refused = item.position
-                content.unparseable.append(_refuse(item.position, item.occurred_at, source.restore(item)))
-            elif item.occurred_at < expired_before:
-                expired += 1
-            else:
-                keep(item)
-        elif isinstance(item, Unparseable):
-            content.unparseable.append(item)
-        elif isinstance(item, Series):
-            expired += _read_series(content, item, earliest, latest, expired_before)
-        elif item.at > latest:  # it would win over all that is said later; one that is old harms nothing
-            if item.position != refused:
-                refused = item.position
-                content.unparseable.append(_refuse(item.position, item.at, None))
-        elif isinstance(item, Profile):
-            content.profiles.append(item)
-        else:
-            content.links.append(item)
-    return content._replace(expired=expired)
-
-
-def _read_series(
-    content: Content, series: Series, earliest: datetime, latest: datetime, expired_before: datetime
-) -> int:
-    """Keeps the samples that are near enough to their arrival; how many of the others are past the retention."""
-    sane = [sample for sample in series.samples if earliest <= sample.at <= latest]
-    kept = [sample for sample in sane if sample.at >= expired_before]
-    if len(sane) < len(series.samples):
-        worst = next(sample for sample in series.samples if not earliest <= sample.at <= latest)
-        content.unparseable.append(_refuse(series.position, worst.at, {"labels": series.labels}))
-    if kept:
-        content.series.append(series._replace(samples=kept))
-    return len(sane) - len(kept)
-
-
-def _refuse(position: int, instant: datetime, item: object) -> Unparseable:
-    return Unparseable(position, f"its time {instant:%Y-%m-%dT%H:%M:%SZ} is too far from its arrival", item)
-
-
 class BehaviourLoader:
     """Loads batches over one connection; `replay` loads a batch again that is loaded already."""
 
@@ -147,51 +81,72 @@ class BehaviourLoader:
 
     def load(self, connection: Connection, batch: Batch, content: Content, *, replay: bool = False) -> Load:
         """Loads a batch whole or not at all. Raises `psycopg2.Error` with the transaction rolled back."""
+        batches = [(batch, content)]
         connection.autocommit = True
         try:
-            return self._load(connection, batch, content, replay=replay, anew=not replay)
+            (load,) = self._load(connection, batches, replay=replay, anew=not replay)
         except psycopg2.Error as failure:
             if replay or failure.pgcode not in CONFLICTS:
                 raise
-        return self._load(connection, batch, content, replay=replay, anew=False)
+            (load,) = self._load(connection, batches, replay=replay, anew=False)
+        return load
 
-    def _load(self, connection: Connection, batch: Batch, content: Content, *, replay: bool, anew: bool) -> Load:
+    def load_together(self, connection: Connection, batches: Sequence[tuple[Batch, Content]]) -> list[Load]:
+        """Loads batches, of objects of their own, in one transaction: all or none.
+
+        Raises `psycopg2.Error` also where a batch holds something that is there already.
+        """
+        connection.autocommit = True
+        return self._load(connection, batches, replay=False, anew=True)
+
+    def _load(
+        self, connection: Connection, batches: Sequence[tuple[Batch, Content]], *, replay: bool, anew: bool
+    ) -> list[Load]:
         with connection.cursor() as cursor:
-            cursor.execute(LOOK, (batch.object_key,))
-            ((found, batch_id, generation),) = cursor.fetchall()
-            if found is not None and not replay:
-                return Load(Outcome.ALREADY_LOADED)
+            cursor.execute(LOOK, ([batch.object_key for batch, _ in batches], len(batches)))
+            ((known, new_ids, generation),) = cursor.fetchall()
+            found = [known.get(batch.object_key) for batch, _ in batches]
+            chosen = [replay or one is None for one in found]
+            if not any(chosen):
+                return [Load(Outcome.ALREADY_LOADED)] * len(batches)
+            contents = [content for (_, content), wanted in zip(batches, chosen, strict=True) if wanted]
+            ids = [one or new for one, new, wanted in zip(found, new_ids, chosen, strict=True) if wanted]
+            whole = contents[0] if len(contents) == 1 else join_contents(contents)
             self.keys.use_generation(generation)
-            self._learn(cursor, content)
+            self._learn(cursor, whole)
             if not anew:
-                _create_partitions(cursor, content)
+                _create_partitions(cursor, whole)
             try:
                 cursor.execute(BEGIN)
                 ((late_before,),) = cursor.fetchall()
-                inserted, duplicates = self._copy(cursor, content, found or batch_id, anew=anew)
-                touched = self._find_touched(content)
-                self._link(cursor, content.links, touched)
-                self._save_profiles(cursor, content.profiles)
-                said = {one.position for one in content.profiles} | {one.position for one in content.links}
-                said -= {one.position for one in content.activities}  # an item may say several things
-                load = Load(
-                    Outcome.LOADED,
-                    len(content.activities) + len(said) + count_samples(content),
-                    duplicates,
-                    len(content.unparseable),
-                    content.expired,
+                rows = chain.from_iterable(
+                    render_activities(content.activities, batch_id, self.keys)
+                    for content, batch_id in zip(contents, ids, strict=True)
                 )
-                statements: list[Statement] = list(save_batch(batch, batch_id, load, found))
+                inserted, duplicates = self._copy(cursor, whole, rows, anew=anew)
+                touched = self._find_touched(whole)
+                self._link(cursor, whole.links, touched)
+                self._save_profiles(cursor, whole.profiles)
+                loads: list[Load] = []
+                statements: list[Statement] = []
+                for (batch, content), one, new_id, wanted in zip(batches, found, new_ids, chosen, strict=True):
+                    if not wanted:
+                        loads.append(Load(Outcome.ALREADY_LOADED))
+                        continue
+                    # Several are loaded together only where all is new.
+                    aside, expired = len(content.unparseable), content.expired
+                    loads.append(Load(Outcome.LOADED, count_items(content), duplicates, aside, expired))
+                    statements += save_batch(batch, new_id, loads[-1], one)
+                    statements += content.unparseable.build(batch)
                 if late_hours := find_late_hours(inserted, late_before):
                     statements.append((MARK_STALE, (late_hours,)))
                 statements += touched.build()
-                statements += content.unparseable.build(batch)
                 cursor.execute(b";".join(cursor.mogrify(sql, values or None) for sql, values in [*statements, COMMIT]))
             except BaseException:
                 if not connection.closed:
                     cursor.execute("ROLLBACK")
                 raise
-            return load
+            return loads
 
     def _learn(self, cursor: Cursor, content: Content) -> None:
         activities = content.activities
@@ -211,9 +166,10 @@ class BehaviourLoader:
         )
         self.keys.learn_series(cursor, owners)
 
-    def _copy(self, cursor: Cursor, content: Content, batch_id: int, *, anew: bool) -> tuple[list[datetime], int]:
+    def _copy(
+        self, cursor: Cursor, content: Content, activities: Iterable[bytes], *, anew: bool
+    ) -> tuple[list[datetime], int]:
         """Copies activities and samples; the times of the activities that were new, and how many were there already."""
-        activities = render_activities(content.activities, batch_id, self.keys)
         samples = (render_samples(one, self.keys.series[one.labels]) for one in content.series)
         times, duplicates = [one.occurred_at for one in content.activities], 0
         if content.activities:
@@ -303,11 +259,6 @@ def find_late_hours(times: Iterable[datetime], late_before: datetime | None) -> 
     if late_before is None:
         return []
     return sorted({at.replace(minute=0, second=0, microsecond=0) for at in times if at < late_before})
-
-
-def count_samples(content: Content) -> int:
-    """How many samples a batch holds."""
-    return sum(len(one.samples) for one in content.series)
 
 
 def _create_partitions(cursor: Cursor, content: Content) -> None:

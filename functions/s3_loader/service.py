@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -15,14 +15,18 @@ from common.objects import Bucket
 from common.retention import find_retention_start, start_week
 from common.settings import read_number, read_text
 from s3_loader.batches import Batch, Limits, parse_batch, read_batch
-from s3_loader.behaviour import BehaviourLoader, read_content
+from s3_loader.behaviour import BehaviourLoader
+from s3_loader.contents import Content, count_items, read_content
 from s3_loader.dimensions import Dimensions
-from s3_loader.loading import Load, Loader
+from s3_loader.loading import CONFLICTS, Load, Loader
 from s3_loader.notifications import Notification
 from sources import find_source
 
 ATTEMPTS = 3
 BACKOFF_SECONDS = 0.2  # doubled with each attempt
+# What may be loaded together with others: as much of it is in memory at once as objects come at once.
+SMALL = 512 * 1024  # bytes of a body
+FEW = 5_000  # things that it says
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +45,8 @@ class LoaderService:
     loader: Loader = field(default_factory=Loader)
     _behaviour_loader: BehaviourLoader = field(default_factory=BehaviourLoader)
     _buckets: dict[str, Bucket] = field(default_factory=dict)
+    _fetched: dict[str, Batch] = field(default_factory=dict)
+    _loaded: dict[str, Load] = field(default_factory=dict)
 
     @classmethod
     def build(cls) -> "LoaderService":
@@ -56,24 +62,62 @@ class LoaderService:
 
     def load(self, notification: Notification) -> Load:
         """Loads one object. Raises what keeps it from being loaded; then nothing of it is in the database."""
+        if notification.object_key in self._loaded and not notification.replay:
+            return self._loaded[notification.object_key]
         started = time.perf_counter()
-        bucket = self._buckets.setdefault(notification.bucket, self.open_bucket(notification.bucket))
-        batch = read_batch(notification.object_key, bucket.get(notification.object_key))
+        batch = self._fetch(notification)
         load = self._load_batch(batch, replay=notification.replay)
-        log.info(
-            "batch %s",
-            load.outcome.value,
-            extra={
-                "object_key": batch.object_key,
-                "provider": batch.provider,
-                "events": load.events,
-                "duplicates": load.duplicates,
-                "quarantined": load.quarantined,
-                "expired": load.expired,
-                "milliseconds": round((time.perf_counter() - started) * 1000),
-            },
-        )
+        _log_load(batch, load, started)
         return load
+
+    def load_together(self, notifications: Iterable[Notification]) -> None:
+        """Loads what came at once of behaviour in one transaction, where it is small and all new.
+
+        A transaction costs as much as a hundred calls, and many bodies hold fewer. Whatever is left, for whatever
+        reason, is for `load`, which tells what is wrong; it passes over what was loaded here.
+        """
+        self._fetched.clear()
+        self._loaded.clear()
+        chosen = {
+            one.object_key: one
+            for one in notifications
+            if not one.replay and find_source(one.object_key.removeprefix("raw/").partition("/")[0]) is not None
+        }
+        if len(chosen) < 2:
+            return
+        started = time.perf_counter()
+        try:
+            batches = list(self._read_small(chosen.values()))
+            loads = self._behaviour_loader.load_together(self.database.get(), batches) if batches else []
+        except Exception as failure:  # noqa: BLE001 - whatever it is, each object is tried alone and meets it again
+            code = getattr(failure, "pgcode", None)
+            log.info("not loaded together: %s", code or type(failure).__name__)
+            if code not in CONFLICTS:
+                self.database.close()
+            return
+        for (batch, _), load in zip(batches, loads, strict=True):
+            self._loaded[batch.object_key] = load
+            _log_load(batch, load, started)
+
+    def _read_small(self, notifications: Iterable[Notification]) -> Iterator[tuple[Batch, Content]]:
+        limits = self._find_behaviour_limits()
+        for notification in notifications:
+            batch = self._fetched[notification.object_key] = self._fetch(notification)
+            source = find_source(batch.provider)
+            if source is not None and len(batch.body) <= SMALL:
+                content = read_content(source, batch, limits)
+                if count_items(content) + len(content.unparseable) <= FEW:
+                    yield batch, content
+
+    def _fetch(self, notification: Notification) -> Batch:
+        batch = self._fetched.pop(notification.object_key, None)
+        if batch is None:
+            bucket = self._buckets.setdefault(notification.bucket, self.open_bucket(notification.bucket))
+            batch = read_batch(notification.object_key, bucket.get(notification.object_key))
+        return batch
+
+    def _find_behaviour_limits(self) -> Limits:
+        return Limits(self.max_event_age, start_week(self.clock(), -self.activity_retention_weeks))
 
     def _load_batch(self, batch: Batch, *, replay: bool) -> Load:
         load = self._choose_load(batch, replay=replay)
@@ -90,13 +134,27 @@ class LoaderService:
 
     def _choose_load(self, batch: Batch, *, replay: bool) -> Callable[[Connection], Load]:
         """What loads a batch: mails' events, or behaviour."""
-        instant = self.clock()
         source = find_source(batch.provider)
         if source is None:
-            limits = Limits(self.max_event_age, find_retention_start(instant, self.retention_months))
+            limits = Limits(self.max_event_age, find_retention_start(self.clock(), self.retention_months))
             return lambda connection: self.loader.load(
                 connection, batch, lambda: parse_batch(batch, limits), replay=replay
             )
-        limits = Limits(self.max_event_age, start_week(instant, -self.activity_retention_weeks))
-        content = read_content(source, batch, limits)
+        content = read_content(source, batch, self._find_behaviour_limits())
         return lambda connection: self._behaviour_loader.load(connection, batch, content, replay=replay)
+
+
+def _log_load(batch: Batch, load: Load, started: float) -> None:
+    log.info(
+        "batch %s",
+        load.outcome.value,
+        extra={
+            "object_key": batch.object_key,
+            "provider": batch.provider,
+            "events": load.events,
+            "duplicates": load.duplicates,
+            "quarantined": load.quarantined,
+            "expired": load.expired,
+            "milliseconds": round((time.perf_counter() - started) * 1000),
+        },
+    )

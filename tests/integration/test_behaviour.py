@@ -11,7 +11,8 @@ from common.details import unpack_detail
 from maintain_partitions.partitions import maintain_partitions
 from query_events import batches, quarantine
 from s3_loader.batches import Batch, Limits, parse_batch
-from s3_loader.behaviour import BehaviourLoader, read_content
+from s3_loader.behaviour import BehaviourLoader
+from s3_loader.contents import read_content
 from s3_loader.loading import Load, Loader, Outcome
 from sources import find_source
 from tests.integration.conftest import NOW, Connect

@@ -3,7 +3,8 @@ from datetime import timedelta
 import pytest
 
 from s3_loader.batches import Batch
-from s3_loader.behaviour import BehaviourLoader, read_content
+from s3_loader.behaviour import BehaviourLoader
+from s3_loader.contents import read_content
 from s3_loader.loading import Load, Outcome
 from sources import prometheus
 from tests.integration.conftest import NOW, Connect

@@ -1,0 +1,100 @@
+"""What a batch of behaviour says, sorted out."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from common.activities import Activity, Link, Profile, Series
+from common.events import Unparseable
+from providers import Delivery
+from s3_loader.batches import LATEST, Batch, Limits, decompress
+from s3_loader.quarantine import SetAside
+from sources import Source
+
+
+class Content(NamedTuple):
+    """What a batch says, sorted out."""
+
+    activities: list[Activity]
+    profiles: list[Profile]
+    links: list[Link]
+    series: list[Series]
+    unparseable: SetAside
+    expired: int
+
+
+def read_content(source: Source, batch: Batch, limits: Limits) -> Content:
+    """What a batch says; what is too far from its arrival, or past the retention, is told apart."""
+    content = Content([], [], [], [], SetAside(), 0)
+    try:
+        body = decompress(batch.body)
+    except ValueError as failure:
+        content.unparseable.append(Unparseable(None, str(failure), None))
+        return content
+    earliest, latest = batch.received_at - limits.oldest, batch.received_at + LATEST
+    expired_before, expired, refused = limits.expired_before, 0, -1
+    keep = content.activities.append
+    delivery = Delivery(batch.received_at, batch.content_type, batch.query, batch.provider_batch_id or "")
+    for item in source.parse(body, delivery):
+        if isinstance(item, Activity):
+            if not earliest <= item.occurred_at <= latest:
+                refused = item.position
+                content.unparseable.append(_refuse(item.position, item.occurred_at, source.restore(item)))
+            elif item.occurred_at < expired_before:
+                expired += 1
+            else:
+                keep(item)
+        elif isinstance(item, Unparseable):
+            content.unparseable.append(item)
+        elif isinstance(item, Series):
+            expired += _read_series(content, item, earliest, latest, expired_before)
+        elif item.at > latest:  # it would win over all that is said later; one that is old harms nothing
+            if item.position != refused:
+                refused = item.position
+                content.unparseable.append(_refuse(item.position, item.at, None))
+        elif isinstance(item, Profile):
+            content.profiles.append(item)
+        else:
+            content.links.append(item)
+    return content._replace(expired=expired)
+
+
+def _read_series(
+    content: Content, series: Series, earliest: datetime, latest: datetime, expired_before: datetime
+) -> int:
+    """Keeps the samples that are near enough to their arrival; how many of the others are past the retention."""
+    sane = [sample for sample in series.samples if earliest <= sample.at <= latest]
+    kept = [sample for sample in sane if sample.at >= expired_before]
+    if len(sane) < len(series.samples):
+        worst = next(sample for sample in series.samples if not earliest <= sample.at <= latest)
+        content.unparseable.append(_refuse(series.position, worst.at, {"labels": series.labels}))
+    if kept:
+        content.series.append(series._replace(samples=kept))
+    return len(sane) - len(kept)
+
+
+def _refuse(position: int, instant: datetime, item: object) -> Unparseable:
+    return Unparseable(position, f"its time {instant:%Y-%m-%dT%H:%M:%SZ} is too far from its arrival", item)
+
+
+def count_samples(content: Content) -> int:
+    """How many samples a batch holds."""
+    return sum(len(one.samples) for one in content.series)
+
+
+def count_items(content: Content) -> int:
+    """How many things a batch says: activities, samples, and items that say something of people."""
+    said = {one.position for one in content.profiles} | {one.position for one in content.links}
+    said -= {one.position for one in content.activities}  # an item may say several things
+    return len(content.activities) + len(said) + count_samples(content)
+
+
+def join_contents(contents: Iterable[Content]) -> Content:
+    """What several batches say, but for what was set aside of each."""
+    whole = Content([], [], [], [], SetAside(), 0)
+    for content in contents:
+        whole.activities.extend(content.activities)
+        whole.profiles.extend(content.profiles)
+        whole.links.extend(content.links)
+        whole.series.extend(content.series)
+    return whole
