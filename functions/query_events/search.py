@@ -1,38 +1,36 @@
-"""The search for events: from parameters to a page.
+"""The search for events: from parameters to a page."""
 
-The text of a query depends only on which parameters are given, so it is built once for each set of them.
-"""
-
+import math
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta
-from functools import lru_cache
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, cast
 
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as DatabaseCursor
-from pypika import AliasedQuery, Order, Tuple
-from pypika import PostgreSQLQuery as Query
-from pypika import functions as fn
-from pypika.queries import QueryBuilder
-from pypika.terms import Criterion
 
+from common.clock import now
 from common.events import Event
-from query_events.conditions import bind, events
 from query_events.given import recognise
 from query_events.pages import Cursor
 from query_events.parameters import DEFAULT_PAGE, PARAMETERS
-from query_events.rows import PAGE_COLUMNS, EventReader, select_whole_events
-from query_events.shared_keys import Keys, Shape, Use, build_criterion, find_keys, list_criteria, matches_nothing
+from query_events.rows import EventReader
+from query_events.search_queries import (
+    Uses,
+    build_count_query,
+    build_gather_query,
+    build_newer_query,
+    build_page_query,
+    build_stream_query,
+    build_walk_query,
+)
+from query_events.shared_keys import SHARED, Keys, Shape, Use, are_findable, find_keys, matches_nothing
 
 DEFAULT_AGE = timedelta(hours=24)
 DEFAULT_LAG = timedelta(minutes=1)  # what came in the last minute is left out unless asked for
 REACH: Final = 20_000  # events that are walked through where nobody counts how many match
-ENOUGH: Final = 2_000  # events that are gathered before it is asked where they lie
-RANGE: Final = frozenset({"from", "to"})
+NEAR: Final = 5_000  # of them, where somebody does
+ENOUGH: Final = 500  # events that are gathered before it is asked where they lie
 STREAM_CHUNK: Final = 2_000  # events that are in memory at once
-ALLOW_HASH_JOIN = "SET LOCAL enable_hashjoin = on; "
-
-Uses = tuple[tuple[str, Use], ...]  # of each shared table's keys
 
 _reader = EventReader()
 
@@ -70,7 +68,8 @@ def search_events(connection: Connection, values: Mapping[str, object], cursor: 
         if matches_nothing(keys):
             return Page([], [], cursor.total if cursor else 0, more=False)
         bound |= {each.name: each.bound for each in keys}
-        rows, total = _Search(database, shapes, keys, bound, cursor, counted).find()
+        limits = cast("datetime", values["from"]), cast("datetime", values["to"])
+        rows, total = _Search(database, shapes, keys, bound, cursor, counted, limits).find()
         more = len(rows) > size
         del rows[size:]
         found = _reader.read(database, rows)
@@ -102,6 +101,7 @@ class _Search(NamedTuple):
     bound: dict[str, object]
     cursor: Cursor | None
     counted: bool
+    range: tuple[datetime, datetime]
 
     def find(self) -> tuple[list[tuple[Any, ...]], int | None]:
         """The rows of the page and one more if there is one, and how many match in all if that is wanted or known."""
@@ -111,9 +111,9 @@ class _Search(NamedTuple):
         rows = self._run(build_page_query, uses)
         if self.cursor is not None:
             return rows, self.cursor.total
-        offset, limit = cast("int", self.bound["offset"]), self.bound["limit"]
-        if len(rows) == limit or (offset and not rows):
-            return rows, self._count()
+        offset = cast("int", self.bound["offset"])
+        if len(rows) == self._limit or (offset and not rows):
+            return rows, self._count(rows)
         return rows, offset + len(rows)
 
     def _find_by_index(self, uses: Uses) -> tuple[list[tuple[Any, ...]], int | None]:
@@ -121,28 +121,68 @@ class _Search(NamedTuple):
         self.bound["enough"] = ENOUGH
         rows = self._run(build_gather_query, uses)
         gathered = rows[0][-1] if rows else 0
-        if self.cursor is None and (gathered >= ENOUGH or (self.bound["offset"] and not rows)):
-            total = self._count()
-        else:
-            total = self.cursor.total if self.cursor else gathered
+        total = self.cursor.total if self.cursor else None
         if gathered < ENOUGH:
+            if self.cursor is None:
+                total = self._count(rows) if self.bound["offset"] and not rows else gathered
             return rows, total
+        near = REACH if not self.counted else max(NEAR, (total or 0) // 2)
+        rows = self._walk(uses, near)
+        if self.cursor is None:
+            total = self._count(rows)
         # Where they all lie further back, little is lost beside counting them.
-        self.bound["reach"] = REACH if total is None else total // 2
-        rows = self._run(build_walk_query, uses)
-        return rows if len(rows) == self.bound["limit"] else self._run(build_page_query, uses), total
+        if len(rows) < self._limit and total is not None and total // 2 > near:
+            rows = self._walk(uses, total // 2)
+        return rows if len(rows) == self._limit else self._run(build_page_query, uses), total
+
+    @property
+    def _limit(self) -> int:
+        return cast("int", self.bound["limit"])
+
+    def _walk(self, uses: Uses, reach: int) -> list[tuple[Any, ...]]:
+        self.bound["reach"] = reach
+        return self._run(build_walk_query, uses)
 
     def _run(self, build: Callable[[tuple[Shape, ...], Uses, bool], str], uses: Uses) -> list[tuple[Any, ...]]:
         self.database.execute(build(self.shapes, uses, self.cursor is not None), self.bound)
         return self.database.fetchall()
 
-    def _count(self) -> int | None:
+    def _count(self, rows: list[tuple[Any, ...]]) -> int | None:
+        """How many match in all, if that is wanted; `rows` are those of the first page."""
         if not self.counted:
             return None
-        uses = tuple((each.name, each.count_use) for each in self.keys)
+        dense = self._are_dense(rows)
+        findable = not dense and are_findable(self.database, self.shapes, self.bound, self.keys)
+        uses = tuple((each.name, each.choose_count_use(dense=dense, findable=findable)) for each in self.keys)
         self.database.execute(build_count_query(self.shapes, uses), self.bound)
         ((total,),) = self.database.fetchall()
         return cast("int", total)
+
+    def _are_dense(self, rows: list[tuple[Any, ...]]) -> bool:
+        """Whether what matches, in the months that the range touches, is probably more than all events of the range.
+
+        As far as the page's events tell: they are so many of all that there are since the last of them.
+        """
+        if len(rows) < self._limit or not any(SHARED[each.name].bursts for each in self.keys):
+            return False
+        ratio = measure_months(*self.range) / (self.range[1] - self.range[0])
+        matching = cast("int", self.bound["offset"]) + len(rows)
+        last = {"last_time": rows[-1][0], "last_key": rows[-1][1], "reach": math.ceil(matching * ratio)}
+        self.database.execute(build_newer_query(self.shapes), {**self.bound, **last})
+        ((newer,),) = self.database.fetchall()
+        return cast("bool", newer < last["reach"])
+
+
+def measure_months(begin: datetime, end: datetime) -> timedelta:
+    """How long the months are that a range touches, until now."""
+    first = begin.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    last = (
+        (min(end, now()) - timedelta.resolution)
+        .astimezone(UTC)
+        .replace(day=28, hour=0, minute=0, second=0, microsecond=0)
+    )
+    after = (last + timedelta(days=4)).replace(day=1)
+    return max(end, min(after, now())) - first
 
 
 def _bind(values: Mapping[str, object]) -> tuple[tuple[Shape, ...], dict[str, object]]:
@@ -167,84 +207,3 @@ def _has_beginnings(shape: Shape) -> bool:
     name, negated, prefix = shape
     asked = PARAMETERS[name].filter
     return prefix and not negated and asked is not None and asked.ordered
-
-
-def _filter(shapes: tuple[Shape, ...], uses: Uses, *, paged: bool = False) -> QueryBuilder:
-    query = Query.from_(events)
-    for criterion in list_criteria(shapes, events):
-        query = query.where(criterion)
-    for name, use in uses:
-        query = query.where(build_criterion(shapes, name, use))
-    return query.where(_is_behind_cursor()) if paged else query
-
-
-def _is_behind_cursor() -> Criterion:
-    return Tuple(events.occurred_at, events.event_key) < Tuple(bind("cursor_time"), bind("cursor_key"))
-
-
-def _select_columns(query: QueryBuilder) -> QueryBuilder:
-    return query.select(*(events.field(name) for name in PAGE_COLUMNS))
-
-
-def _select_page(query: QueryBuilder) -> QueryBuilder:
-    """The page is found on events alone; only then its rows are joined with what they share."""
-    page = (
-        _select_columns(query)
-        .orderby(events.occurred_at, events.event_key, order=Order.desc)
-        .limit(cast("int", bind("limit")))
-        .offset(cast("int", bind("offset")))
-        .as_("page")
-    )
-    return select_whole_events(page).orderby(page.occurred_at, page.event_key, order=Order.desc)
-
-
-@lru_cache(maxsize=256)
-def build_page_query(shapes: tuple[Shape, ...], uses: Uses, paged: bool) -> str:  # noqa: FBT001 - as the others
-    """The SQL of a page of what these filters find."""
-    return str(_select_page(_filter(shapes, uses, paged=paged)).get_sql())
-
-
-@lru_cache(maxsize=256)
-def build_stream_query(shapes: tuple[Shape, ...], uses: Uses) -> str:
-    """As a page, of all that these filters find; the stream of rows is one order from the index on."""
-    found = _select_columns(_filter(shapes, uses)).orderby(events.occurred_at, events.event_key, order=Order.desc)
-    page = found.as_("page")
-    return str(select_whole_events(page).orderby(page.occurred_at, page.event_key, order=Order.desc).get_sql())
-
-
-@lru_cache(maxsize=256)
-def build_gather_query(shapes: tuple[Shape, ...], uses: Uses, paged: bool) -> str:  # noqa: FBT001
-    """As a page, of some `enough` events that are found, in no order; each row ends with how many they were."""
-    found = _select_columns(_filter(shapes, uses, paged=paged)).limit(cast("int", bind("enough")))
-    name = AliasedQuery("events")
-    count = Query.from_(name).select(fn.Count("*"))
-    return str(_select_page(Query.from_(name)).select(count).with_(found, "events").get_sql())
-
-
-@lru_cache(maxsize=256)
-def build_walk_query(shapes: tuple[Shape, ...], uses: Uses, paged: bool) -> str:  # noqa: FBT001
-    """As a page, of what these filters find among the newest `reach` events of the range."""
-    query = Query.from_(events)
-    for criterion in list_criteria(shapes, events, only=RANGE):
-        query = query.where(criterion)
-    if paged:
-        query = query.where(_is_behind_cursor())
-    newest = (
-        _select_columns(query)
-        .orderby(events.occurred_at, events.event_key, order=Order.desc)
-        .limit(cast("int", bind("reach")))
-        .as_("events")
-    )
-    walked = Query.from_(newest)
-    for criterion in list_criteria(shapes, events):
-        walked = walked.where(criterion)
-    for name, use in uses:
-        walked = walked.where(build_criterion(shapes, name, Use.HASH if use is Use.INDEX else use))
-    return str(_select_page(walked).get_sql())
-
-
-@lru_cache(maxsize=256)
-def build_count_query(shapes: tuple[Shape, ...], uses: Uses) -> str:
-    """The SQL that counts all that these filters find."""
-    sql = str(_filter(shapes, uses).select(fn.Count("*")).get_sql())
-    return ALLOW_HASH_JOIN + sql if any(use is Use.JOIN for _, use in uses) else sql

@@ -8,6 +8,9 @@ How the search then uses the keys depends on how many there are, because Postgre
   spread over time, and would go back in time in search of them. A list that it can't see into it takes for a short one;
 - more keys are frequent: a page is found soonest by going back in time, comparing with a hash table of the keys;
 - where they are too many to be listed, the row that an event points to is looked up for each event.
+
+Mailings' events are counted by their index, too, unless they are dense: it leads to all of their events in the months
+that a range touches, which may be more than all events of the range.
 """
 
 from collections.abc import Container, Iterable, Mapping
@@ -18,6 +21,7 @@ from typing import Final, NamedTuple, cast
 from psycopg2.extensions import cursor as Cursor
 from pypika import CustomFunction, Table
 from pypika import PostgreSQLQuery as Query
+from pypika import functions as fn
 from pypika.functions import Cast
 from pypika.queries import QueryBuilder
 from pypika.terms import Criterion, Term
@@ -40,9 +44,10 @@ from query_events.given import Asked
 from query_events.parameters import PARAMETERS
 
 FEW: Final = 100
-FEW_COUNTED: Final = 500  # the planner takes time for each, a count more
+FEW_COUNTED: Final = 2_500  # the planner takes time for each, a count more
 SOME: Final = 2_000
 MOST: Final = 10_000
+MOST_FOUND: Final = 30_000  # finding keys again and looking them up takes less than reading the range up to so many
 MOST_UNCOUNTED: Final = 5_000  # finding keys takes longer than walking to a page of events so frequent
 
 Shape = tuple[str, bool, bool]  # of a filter: its row's name, negated, prefix; its value is bound under its number
@@ -75,7 +80,8 @@ class Use(Enum):
     INDEX = "index"  # looks them up in the index
     HASH = "hash"  # compares with them in a hash table, row by row
     LOOK_UP = "look up"  # asks the shared row of each event
-    JOIN = "join"  # has the shared rows found again
+    FIND = "find"  # has the shared rows found again, and looks their keys up in the index
+    JOIN = "join"  # has the shared rows found again, and compares with them
 
 
 class Keys(NamedTuple):
@@ -98,15 +104,14 @@ class Keys(NamedTuple):
             return Use.LIST
         return Use.HASH if count <= self.most else Use.LOOK_UP
 
-    @property
-    def count_use(self) -> Use:
-        """For counting all."""
-        count = len(self.found)
+    def choose_count_use(self, *, dense: bool, findable: bool) -> Use:
+        """For counting all; `findable`: those that are too many to be listed may be found again."""
+        count, bursts = len(self.found), SHARED[self.name].bursts
         if count > self.most:
-            return Use.JOIN
+            return Use.FIND if findable else Use.JOIN
         if self.left_out:
             return Use.EXCEPT
-        if SHARED[self.name].bursts:
+        if bursts and not dense:
             return Use.INDEX
         return Use.LIST if count <= FEW_COUNTED else Use.HASH
 
@@ -185,6 +190,27 @@ def find_keys(
     return [Keys(name, found, left_out, most) for (name, left_out), found in zip(names.items(), row, strict=True)]
 
 
+@lru_cache(maxsize=256)
+def build_number_query(shapes: tuple[Shape, ...]) -> str:
+    """The SQL that counts the mailings whose keys are asked for; empty unless their senders alone tell: by an index."""
+    senders_only = list_criteria(shapes, senders) and not list_criteria(shapes, mailings)
+    if not senders_only or _list_left_out(shapes, SHARED["mailings"]):
+        return ""
+    found = _select(mailings, "sender_key", Criterion.all(_list_shared(shapes, SHARED["mailings"])))
+    limited = found.limit(cast("int", bind("most"))).as_("found")
+    return str(Query.from_(limited).select(fn.Count("*")).get_sql())
+
+
+def are_findable(cursor: Cursor, shapes: tuple[Shape, ...], bound: Mapping[str, object], keys: Iterable[Keys]) -> bool:
+    """Whether mailings that are too many to be listed are still few beside the events of most ranges."""
+    sql = build_number_query(shapes)
+    if not sql or not any(each.name == "mailings" and len(each.found) > each.most for each in keys):
+        return False
+    cursor.execute(sql, {**bound, "most": MOST_FOUND + 1})
+    ((number,),) = cursor.fetchall()
+    return cast("int", number) <= MOST_FOUND
+
+
 def matches_nothing(keys: Iterable[Keys]) -> bool:
     """Whether no event can match."""
     return any(not each.found and not each.left_out for each in keys)
@@ -209,6 +235,8 @@ def build_criterion(shapes: tuple[Shape, ...], name: str, use: Use) -> Criterion
         criterion = key == any_of(array_of(Query.select(unnest(given))))
     elif use is Use.HASH:
         criterion = hide(key) == any_of(given)
+    elif use is Use.FIND:
+        criterion = key == any_of(array_of(_select(shared.table, shared.key, Criterion.all(wanted))))
     else:
         joined = _list_shared(shapes, shared, joined=True)
         criterion = key == any_of(_select(shared.table, shared.key, Criterion.all(joined)))

@@ -455,8 +455,8 @@ def test_no_value_is_sql(query: Connection, text: str) -> None:
     assert find(query, {}) == ALL
 
 
-LIMITS = {"few": (100, 2_000, 20_000), "list": (100, 0, 20_000), "hash": (0, 0, 20_000), "look up and join": (0, 0, 0)}
-LIMITS["walk"] = LIMITS["few"]
+LIMITS = {"few": (100, 2_000, 20_000), "list": (100, 0, 20_000), "hash": (0, 0, 20_000), "look up": (0, 0, 0)}
+LIMITS |= {f"{name}, dense": limits for name, limits in LIMITS.items()} | {"walk": LIMITS["few"]}
 
 
 @pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
@@ -466,6 +466,8 @@ def test_number_of_keys_changes_no_result(
     """Whether shared rows' keys are few or too many to be listed, the page and the count are the same."""
     for name, limit in zip(("FEW", "SOME", "MOST", "FEW_COUNTED"), (*limits, limits[0]), strict=True):
         monkeypatch.setattr(shared_keys, name, limit)
+    months = timedelta(days=100_000 if "dense" in request.node.name else 0)
+    monkeypatch.setattr(search, "measure_months", lambda _begin, _end: months)
     if "walk" in request.node.name:
         monkeypatch.setattr(search, "ENOUGH", 1)
     for name, text, ids in FILTERS:

@@ -11,12 +11,14 @@ from psycopg2.extensions import cursor as Cursor
 from common.details import pack_detail
 from common.event_keys import read_event_id
 from local.postgres import SUPERUSER, Postgres
+from query_events import search as module
 from query_events import shared_keys
 from query_events.app import SESSION
 from query_events.given import read_parameters
 from query_events.pages import Cursor as Place
 from query_events.parameters import TABLE
-from query_events.search import ALLOW_HASH_JOIN, search_events
+from query_events.search import search_events
+from query_events.search_queries import ALLOW_HASH_JOIN
 from tests.integration.conftest import TABLES
 
 EVENTS = 30_000  # over 90 days from September on: 333 a day, 10,000 a month
@@ -124,12 +126,12 @@ def database(migrated: Postgres, request: pytest.FixtureRequest) -> Iterator[Con
     connection.close()
 
 
-def search(connection: Connection, given: dict[str, str]) -> list[Statement]:
+def search(connection: Connection, given: dict[str, str], sizes: tuple[str, ...] = ("1", "1000")) -> list[Statement]:
     """Searches for two pages, of one event and of many, and gives the statements that looked at events."""
     Recorder.executed.clear()
     connection.cursor_factory = Recorder
     try:
-        for size in ("1", "1000"):
+        for size in sizes:
             values = read_parameters({**RANGE, "per_page": size, **given})
             page = search_events(connection, values, None)
             if page.more:
@@ -151,11 +153,12 @@ def find_faults(connection: Connection, statement: Statement) -> list[str]:
     query, bound = statement
     faults = []
     with connection.cursor() as cursor:
-        if query.startswith(ALLOW_HASH_JOIN):
-            cursor.execute("BEGIN; " + ALLOW_HASH_JOIN)
-        cursor.execute("EXPLAIN (FORMAT JSON) " + query.removeprefix(ALLOW_HASH_JOIN), bound)
+        settings, _, select = query.rpartition("; ")
+        if settings:
+            cursor.execute(f"BEGIN; {settings}")
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {select}", bound)
         (([explained],),) = cursor.fetchall()
-        if query.startswith(ALLOW_HASH_JOIN):
+        if settings:
             cursor.execute("ROLLBACK")
     for node in list_nodes(explained["Plan"]):
         relation, kind = node.get("Relation Name", ""), node["Node Type"]
@@ -189,6 +192,38 @@ def test_filter_is_served_by_an_index(
         assert statements or form
         for statement in statements:
             assert find_faults(database, statement) == [], (form, statement)
+
+
+def find_count(statements: list[Statement]) -> Statement:
+    """The one statement that counts what a search finds."""
+    (found,) = (each for each in statements if each[0].rpartition("; ")[2].startswith('SELECT COUNT(*) FROM "events"'))
+    return found
+
+
+@pytest.mark.parametrize(("end", "by_index"), [("2026-10-17", False), ("2026-10-31", True)])
+@pytest.mark.parametrize("name", ["tags", "subaccounts"])
+def test_dense_mailings_are_not_looked_up(
+    database: Connection, monkeypatch: pytest.MonkeyPatch, name: str, end: str, by_index: bool
+) -> None:
+    """Where mailings have a tenth of all events, those of a day are fewer than theirs of the month; the planner knows.
+
+    Those of most of the month are looked up in the index, whatever the planner thinks.
+    """
+    monkeypatch.setattr(module, "ENOUGH", 1)
+    query, _ = find_count(search(database, {name: VALUES[name], "to": f"{end}T00:00:00Z"}, sizes=("10",)))
+    assert ("unnest" in query) == by_index
+
+
+@pytest.mark.parametrize(("most_found", "joined"), [(74, True), (76, False)])
+def test_count_finds_keys_again_where_they_are_not_too_many(
+    database: Connection, monkeypatch: pytest.MonkeyPatch, most_found: int, joined: bool
+) -> None:
+    """Mailings of a sender that are too many to be listed are looked up in the index, up to a limit."""
+    for limit, value in {"FEW": 0, "SOME": 0, "MOST": 10, "MOST_FOUND": most_found}.items():
+        monkeypatch.setattr(shared_keys, limit, value)
+    month = {"from": "2026-10-01T00:00:00Z", "to": "2026-10-31T00:00:00Z"}
+    query, _ = find_count(search(database, {"sending_ips": VALUES["sending_ips"], **month}, sizes=("1",)))
+    assert query.startswith(ALLOW_HASH_JOIN) == joined
 
 
 def test_range_alone_is_served_by_an_index(database: Connection) -> None:

@@ -5,7 +5,7 @@ import pytest
 from common.errors import ApiError
 from query_events.given import join_repeated, read_parameters, recognise
 from query_events.parameters import PARAMETERS, Dialect
-from query_events.search import build_count_query, build_page_query
+from query_events.search_queries import build_count_query, build_page_query
 from query_events.shared_keys import Use, build_key_query
 from query_events.values import LONGEST_LIST, PROVIDERS, Beginnings
 
