@@ -280,7 +280,7 @@ def test_node_is_kept(node: dict[str, Any], expected: Any, told: list[str]) -> N
 
 
 def test_equal_numbers_and_truths_stay_apart() -> None:
-    """1 and true are equal to Python; a value that is both lists is written with its type."""
+    """1 and true are equal to Python, and yet two values: no true stands for 1."""
     members, _ = read(trait({"type": "Equals", "value": 1}))
     assert [type(value) for value in members["is_one_of"]] == [int, str]
 
