@@ -5,8 +5,11 @@ from functools import cache
 from typing import Any
 
 from cohort_evaluator.evaluation import evaluate_cohorts
+from cohort_evaluator.outbox import publish
 from common.clock import now
 from common.database import Database, DatabaseSettings, connect
+from common.objects import Bucket
+from common.settings import read_text
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +26,10 @@ def _database() -> Database:
 
 def handler(_event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Answers with what was done. Raises `CohortsFailedError` behind it, for the alarm."""
-    ticked = evaluate_cohorts(_database().get(), now())
-    log.info("cohorts evaluated", extra=ticked._asdict())
+    connection = _database().get()
+    ticked = evaluate_cohorts(connection, now())
+    published = publish(connection, Bucket(read_text("OUTBOX_BUCKET")))
+    log.info("cohorts evaluated", extra={**ticked._asdict(), "published": published})
     if ticked.failed:
         raise CohortsFailedError(f"{ticked.failed} of {ticked.cohorts} cohorts failed; GET /api/v1/cohorts tells why")
     return ticked._asdict()

@@ -17,6 +17,7 @@ from common.settings import read_number, read_text
 from s3_loader.batches import Batch, Limits, parse_batch, read_batch
 from s3_loader.behaviour import BehaviourLoader
 from s3_loader.contents import Content, count_items, read_content
+from s3_loader.deliveries import PROVIDER, load_delivery
 from s3_loader.dimensions import Dimensions
 from s3_loader.loading import CONFLICTS, Load, Loader
 from s3_loader.notifications import Notification
@@ -133,7 +134,9 @@ class LoaderService:
         raise AssertionError("unreachable")
 
     def _choose_load(self, batch: Batch, *, replay: bool) -> Callable[[Connection], Load]:
-        """What loads a batch: mails' events, or behaviour."""
+        """What loads a batch: mails' events, behaviour, or what the mailer reports."""
+        if batch.provider == PROVIDER:
+            return lambda connection: load_delivery(connection, batch, replay=replay)
         source = find_source(batch.provider)
         if source is None:
             limits = Limits(self.max_event_age, find_retention_start(self.clock(), self.retention_months))

@@ -26,6 +26,9 @@ ALLOWED_STARS = {
     # Nor is an object's key: only its prefix.
     ("s3:GetObject", "${RawBucket.Arn}/raw/*"),
     ("s3:PutObject", "${RawBucket.Arn}/raw/*"),
+    ("s3:PutObject", "${RawBucket.Arn}/raw/mailwake/*"),
+    ("s3:PutObject", "${OutboxBucket.Arn}/outbox/*"),
+    ("s3:GetObject", "${OutboxBucket.Arn}/outbox/*"),
     *(("s3:GetObject", f"${{ExportBucket.Arn}}/{prefix}/*") for prefix in ("exports", "requests", "status")),
     *(("s3:PutObject", f"${{ExportBucket.Arn}}/{prefix}/*") for prefix in ("exports", "requests", "status")),
     *(("s3:AbortMultipartUpload", f"${{ExportBucket.Arn}}/{prefix}/*") for prefix in ("exports", "status")),
@@ -39,7 +42,19 @@ EXPECTED_ACTIONS = {
     "ConsoleRole": {"dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
     "MaintainPartitionsRole": {"rds-db:connect"},
     "MigrateDatabaseRole": {"rds-db:connect"},
-    "CohortEvaluatorRole": {"rds-db:connect"},
+    "CohortEvaluatorRole": {"rds-db:connect", "s3:PutObject"},
+    "MailerRole": {
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "s3:GetObject",
+        "s3:PutObject",
+        "secretsmanager:GetSecretValue",
+        "ses:SendEmail",
+        "sqs:ChangeMessageVisibility",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:ReceiveMessage",
+    },
     "ChangeCohortsRole": {"rds-db:connect"},
     "ExportEventsRole": {
         "rds-db:connect",
@@ -192,7 +207,7 @@ def test_everything_stored_is_reached_by_tls_only(resources: Mapping[str, Any]) 
 
 
 def test_endpoint_lets_out_what_the_functions_inside_need(resources: Mapping[str, Any]) -> None:
-    """Through the S3 endpoint one can read raw batches, hand exports over and answer CloudFormation, no more."""
+    """Through the S3 endpoint one can read raw batches, hand exports and mails over, answer CloudFormation, no more."""
     statements = resources["S3Endpoint"]["Properties"]["PolicyDocument"]["Statement"]
     allowed = {
         (action, json.dumps(target))
@@ -208,4 +223,5 @@ def test_endpoint_lets_out_what_the_functions_inside_need(resources: Mapping[str
         *((action, target) for action in ("s3:GetObject", "s3:ListBucket") for target in (bucket, objects)),
         *((f"s3:{action}", target) for action in EXPORTING for target in exports),
         ("s3:PutObject", answers),
+        ("s3:PutObject", json.dumps({"Fn::Sub": "${OutboxBucket.Arn}/outbox/*"})),
     }

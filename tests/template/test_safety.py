@@ -85,7 +85,7 @@ def test_visibility_timeout_is_six_times_the_functions(
     functions: Mapping[str, Any], resources: Mapping[str, Any]
 ) -> None:
     """Lambda asks for that, else a message comes back while it is still being worked on."""
-    at_once = {"S3Loader": {"Ref": "LoaderConcurrency"}, "ExportEvents": 2}
+    at_once = {"S3Loader": {"Ref": "LoaderConcurrency"}, "ExportEvents": 2, "Mailer": 2}
     for name, function in functions.items():
         for event in function.get("Events", {}).values():
             if event["Type"] == "SQS":

@@ -80,6 +80,7 @@ def test_consumer(template: Template) -> None:
     consumers = read_queue_consumers(template, look_up)
     assert [(one.function, one.queue_arn) for one in consumers] == [
         ("S3Loader", "LoadQueue.Arn"),
+        ("Mailer", "MailQueue.Arn"),
         ("ExportEvents", "ExportQueue.Arn"),
     ]
     assert all(one.reports_item_failures and one.maximum_concurrency is not None for one in consumers)

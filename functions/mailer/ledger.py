@@ -1,0 +1,89 @@
+"""Who has been told what: claimed before a send and settled behind it, so that nothing is sent twice.
+
+One item for each id of the outbox: `state` is claimed (a send is under way, or broke off), retrying (it certainly did
+not go), settled (final), or unknown (reported as such, and final). Every write is conditional on what was read.
+"""
+
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any, Final, NamedTuple
+
+from botocore.exceptions import ClientError
+
+BROKEN_OFF: Final = timedelta(minutes=20)  # a claim of that age is nobody's: no send takes as long
+KEPT: Final = timedelta(days=400)
+
+
+class Claim(Enum):
+    """What became of a claim."""
+
+    OURS = "ours"  # send, then settle
+    SETTLED = "settled"  # it is done
+    BUSY = "busy"  # somebody else is at it, or was a moment ago
+    UNKNOWN = "unknown"  # somebody was, and broke off: whether it went nobody knows
+
+
+class Claimed(NamedTuple):
+    """The answer to a claim."""
+
+    claim: Claim
+    attempt: int  # the number of this attempt, from 1
+
+
+class Ledger:
+    """The ledger's table; `client` is DynamoDB's."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def claim(self, name: str, now: datetime) -> Claimed:
+        """Claims an id for a send."""
+        found = self._client.get_item(TableName=self._table, Key={"id": {"S": name}}, ConsistentRead=True).get("Item")
+        if found is None:
+            claimed = self._write(name, "claimed", 1, now, "attribute_not_exists(id)", {})
+            return Claimed(Claim.OURS if claimed else Claim.BUSY, 1)
+        state, attempt = found["state"]["S"], int(found["attempt"]["N"])
+        if state in ("settled", "unknown"):
+            return Claimed(Claim.SETTLED, attempt)
+        if state == "claimed":
+            is_over = datetime.fromisoformat(found["at"]["S"]) + BROKEN_OFF <= now
+            return Claimed(Claim.UNKNOWN if is_over else Claim.BUSY, attempt)
+        condition = "#state = :retrying AND attempt = :before"
+        values = {":retrying": {"S": "retrying"}, ":before": {"N": str(attempt)}}
+        claimed = self._write(name, "claimed", attempt + 1, now, condition, values)
+        return Claimed(Claim.OURS if claimed else Claim.BUSY, attempt + 1)
+
+    def claim_again(self, name: str, attempt: int, now: datetime) -> bool:
+        """Claims an id whose send broke off, where the owner wants it sent again."""
+        values = {":claimed": {"S": "claimed"}, ":before": {"N": str(attempt)}}
+        return self._write(name, "claimed", attempt + 1, now, "#state = :claimed AND attempt = :before", values)
+
+    def settle(self, name: str, attempt: int, state: str, now: datetime) -> bool:
+        """Ends a claim: settled, retrying or unknown. False where it was somebody else's."""
+        values = {":claimed": {"S": "claimed"}, ":before": {"N": str(attempt)}}
+        return self._write(name, state, attempt, now, "#state = :claimed AND attempt = :before", values)
+
+    def _write(
+        self, name: str, state: str, attempt: int, now: datetime, condition: str, values: dict[str, Any]
+    ) -> bool:
+        item = {
+            "id": {"S": name},
+            "state": {"S": state},
+            "attempt": {"N": str(attempt)},
+            "at": {"S": now.isoformat()},
+            "expires_at": {"N": str(int((now + KEPT).timestamp()))},
+        }
+        names = {"#state": "state"} if "#state" in condition else None
+        given: dict[str, Any] = {"TableName": self._table, "Item": item, "ConditionExpression": condition}
+        if values:
+            given["ExpressionAttributeValues"] = values
+        if names:
+            given["ExpressionAttributeNames"] = names
+        try:
+            self._client.put_item(**given)
+        except ClientError as failure:
+            if failure.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
