@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response
 
 from local.stack import Stack
-from tests.console import traffic
+from tests.console import calls, traffic
 from tests.console.chromium import open_browser
 from tests.console.provider import CLIENT_ID, Provider
 from tests.unit.authorizer.oidc_issuer import AUDIENCE
@@ -32,9 +32,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack without an issuer, with mail in it."""
+    """A stack without an issuer, with mail and API calls in it."""
     with Stack(directory=tmp_path_factory.mktemp("stack")) as running:
         traffic.load(running)
+        calls.load(running)
         yield running
 
 
@@ -163,4 +164,5 @@ def tour(request: pytest.FixtureRequest, browser: Browser, signed_in: Any) -> An
 @pytest.fixture(scope="session")
 def hostile(stack: Stack) -> None:
     """Values that try to be markup."""
+    calls.load_hostile(stack)
     traffic.load_hostile(stack)

@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from local.stack import Stack
+from tests.console.calls import count_calls
 from tests.console.conftest import DESKTOP, PHONE, Visit
 from tests.console.traffic import ADA, ANALYTICAL, BUSY, BUSY_MESSAGES, HOSTILE, MARKUP
 from tests.console.views import ORDER, VIEWS, at, open_view
@@ -266,6 +267,28 @@ def test_keyboard_alone_will_do(page: Page) -> None:
     expect(page.get_by_label("Provider")).to_be_focused()
 
 
+def test_usage_tells_calls_and_customers(page: Page) -> None:
+    """Numbers of all days, charts with their figures, tables; a company leads to its own; series are chosen."""
+    page.goto(page.url.partition("#")[0] + at("usage"))
+    expect(page.get_by_role("img", name="Calls, as lines over 30 days")).to_be_visible()
+    facts = page.locator(".facts")
+    expect(facts).to_contain_text(f"Calls{count_calls():,}")
+    expect(facts).to_contain_text("1 of the time before did not call again")
+    companies = page.get_by_role("region", name="Top companies, figures").get_by_role("row")
+    expect(companies.nth(1)).to_contain_text("acme")
+    expect(companies.last).to_contain_text("initech0-100 %")
+    weeks = page.get_by_role("region", name="Users who stay, by week").get_by_role("row")
+    expect(weeks.nth(1)).to_contain_text("100 %")
+    expect(page.get_by_role("region", name="Series, figures")).to_contain_text("job=api, region=eu")
+    page.get_by_label("Metric").select_option("queue_length")
+    expect(page.get_by_role("heading", name="queue_length")).to_be_visible()
+    expect(page.get_by_role("region", name="Series, figures")).not_to_contain_text("job=api")
+    companies.get_by_role("link", name="globex").click()
+    expect(facts).to_contain_text(f"Calls{count_calls('globex'):,}")
+    page.get_by_role("button", name="Only globex: show all companies").click()
+    expect(facts).to_contain_text(f"Calls{count_calls():,}")
+
+
 @pytest.mark.usefixtures("hostile")
 def test_values_are_never_markup(page: Page) -> None:
     """Whatever a sender or a server puts into a value is shown as it is: the page has no element of it."""
@@ -283,3 +306,10 @@ def test_values_are_never_markup(page: Page) -> None:
     assert page.locator("main img, main script, main svg, main a[href^='javascript']").count() == 0
     page.goto(page.url.partition("#")[0] + at("metrics"))
     expect(page.get_by_role("region", name="All days together")).to_contain_text(MARKUP)
+    page.goto(page.url.partition("#")[0] + at("usage", "", "days=365"))
+    for name in ("Top companies", "Top users", "Clients"):
+        expect(page.get_by_role("region", name=f"{name}, figures")).to_contain_text(MARKUP)
+    page.get_by_label("Metric").select_option(MARKUP)
+    expect(page.get_by_role("region", name="Series, figures")).to_contain_text(MARKUP)
+    page.get_by_role("link", name=MARKUP).click()
+    expect(page.get_by_role("button", name=f"Only {MARKUP}")).to_be_visible()

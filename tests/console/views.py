@@ -38,6 +38,10 @@ VIEWS = (
     View(at("search"), "Type what you know of the mail."),
     View(at("metrics"), "All days together", "delivery"),
     View(at("metrics", "", "by=provider&days=7"), "All days together"),
+    View(at("usage"), "Measured beside it", "usage"),
+    View(at("usage", "", "days=7&company=globex&metric=queue_length"), "Only globex: show all companies"),
+    View(at("usage", "", f"days=365&metric={quote(MARKUP, safe='')}"), MARKUP),
+    View(at("usage", "", "company=nobody"), "No API call in these days."),
     View(at("arrivals"), "Could not be read", "arrivals"),
     View("#/nothing", "There is no such view"),
 )

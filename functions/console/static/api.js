@@ -38,6 +38,9 @@ export const paths = {
   event: (key) => `/api/v1/events/${encodeURIComponent(key)}`,
   search: "/api/v1/events/message",
   metrics: "/api/v1/metrics",
+  usage: "/api/v1/usage",
+  retention: "/api/v1/usage/retention",
+  samples: "/api/v1/samples",
   batches: "/api/v1/batches",
   quarantine: "/api/v1/quarantine",
 };

@@ -8,6 +8,7 @@ import { classify, go, usePlace } from "./place.js";
 import { Recipient } from "./recipient.js";
 import { Search } from "./search.js";
 import { comeBack, useSession } from "./session.js";
+import { Usage } from "./usage.js";
 
 const VIEWS = {
   "": Home,
@@ -16,9 +17,10 @@ const VIEWS = {
   messages: MessageView,
   events: EventView,
   metrics: Metrics,
+  usage: Usage,
   arrivals: Arrivals,
 };
-const TABS = [["", "Look up"], ["metrics", "Delivery"], ["arrivals", "Arrivals"]];
+const TABS = [["", "Look up"], ["metrics", "Delivery"], ["usage", "API usage"], ["arrivals", "Arrivals"]];
 
 function Home() {
   return html`<${Heading} title="What became of a mail?" />
@@ -79,7 +81,7 @@ function App() {
       <p><button type="button" onClick=${() => location.reload()}>Try again</button></p></main>`;
   }
   const View = VIEWS[place.view] ?? Unknown;
-  const tab = ["metrics", "arrivals"].includes(place.view) ? place.view : "";
+  const tab = ["metrics", "usage", "arrivals"].includes(place.view) ? place.view : "";
   const isMasked = !session.scopes.some((scope) => scope === "pii:read" || scope === "admin");
   const skip = (event) => {
     event.preventDefault();

@@ -1,12 +1,12 @@
 // Delivery over time, by campaign or provider.
 import { ask, paths } from "./api.js";
 import { Chart, MOST_LINES } from "./chart.js";
+import { findMidnight, listDays, RANGES } from "./days.js";
 import { html, useMemo } from "./dom.js";
 import { Heading, Loading, Nothing, Select, Share, Trouble, useLoaded } from "./parts.js";
 import { narrow } from "./place.js";
 import { count, nameProvider, percent, ZONE } from "./words.js";
 
-const RANGES = [["7", "the last 7 days"], ["30", "the last 30 days"], ["90", "the last 90 days"], ["365", "the last year"]];
 const GROUPS = [["campaign", "campaign"], ["provider", "provider"]];
 const FILTERS = { campaign: "campaign_ids", provider: "providers" };
 const COLUMNS = [
@@ -21,12 +21,6 @@ const MOST_GROUPS = 100;
 const WHOLE = Array.from({ length: 30 }, (_, number) => [1, 2, 5][number % 3] * 10 ** Math.floor(number / 3));
 
 const showCount = (number) => (number == null ? "–" : count(number));
-
-// A midnight in the reader's zone, so many days before today's.
-function findMidnight(days) {
-  const now = new Date();
-  return new Date(now.getFullYear(), now.getMonth(), now.getDate() - days).toISOString();
-}
 
 // Where all groups are drawn no filter is needed; else the drawn ones are asked for, which what has no name can't be.
 function choose(groups, by) {
@@ -90,11 +84,7 @@ function Row({ title, row }) {
 }
 
 function buildLines({ names, daily }, by, name, number) {
-  const now = new Date();
-  const days = Array.from({ length: number }, (_, index) => {
-    const day = new Date(now.getFullYear(), now.getMonth(), now.getDate() - number + 1 + index, 12);
-    return [day.getFullYear(), day.getMonth() + 1, day.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
-  });
+  const days = listDays(number);
   const rows = new Map(daily.map((row) => [JSON.stringify([row.day, row[by]]), row]));
   const line = (key, missing) => names.map((each) => ({
     name: name(each),
