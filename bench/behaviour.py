@@ -1,14 +1,17 @@
 """API calls: the loader's throughput beside COPY of the same rows, already rendered, and bytes a call, all in.
 
 Both load into databases of their own, in turns; the ratio is the median of the turns'. What is raw is one COPY and one
-commit for each turn, which is the fastest that there is.
+commit for each turn, which is the fastest that there is. The loader takes objects as SQS hands them over, ten at once.
+Most clients send fewer calls in a body: beside it stands what the loader makes of small ones, at once and one by one.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import json
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from statistics import median
@@ -36,6 +39,8 @@ RAW = "raw_calls"
 TARGET = Target(least=0.6)
 SIZE_TARGET = Target(most=250)
 BATCH_SIZE = 500  # calls of one POST
+SMALL_BATCH_SIZE = 25
+TOGETHER = 10  # objects, as in template.yaml
 TURNS = 10
 MOST = 500_000  # calls
 RECEIVED_AT = START + timedelta(days=DAYS)
@@ -54,26 +59,31 @@ def measure_behaviour(events: int) -> list[Figure]:
                 cursor.execute("SELECT create_activities_partition(%s)", (START + timedelta(weeks=week),))
             connection.commit()
         copy_database(server, RAW)
-        figures = _measure_load(server, bodies, calls)
+        figures = _measure_load(server, bodies)
         return figures + _measure_size(server, calls, sum(map(len, bodies)) / calls)
 
 
-def _measure_load(server: Postgres, bodies: list[bytes], calls: int) -> list[Figure]:
+def _measure_load(server: Postgres, bodies: list[bytes]) -> list[Figure]:
     import s3_loader.app  # noqa: F401 (sets the garbage collector as in Lambda)
 
     loader, rates, cpu = BehaviourLoader(), [], 0.0
-    turn = max(1, -(-len(bodies) // TURNS))
+    turn = max(1, -(-len(bodies) // (TURNS + 1)))
+    *turns, rest = [bodies[first : first + turn] for first in range(0, len(bodies), turn)]
     with (
         closing(psycopg2.connect(server.dsn(LOADER, DATABASE), options="-c timezone=UTC")) as connection,
         closing(psycopg2.connect(server.dsn(LOADER, RAW), options="-c timezone=UTC")) as raw,
     ):
-        for first in range(0, len(bodies), turn):
-            batches = [_make_batch(bodies[number]) for number in range(first, min(first + turn, len(bodies)))]
-            own, own_cpu, events = _load(loader, connection, batches)
+        for some in turns:
+            batches = [_make_batch(body) for body in some]
+            own, own_cpu, events = _load(loader, connection, batches, TOGETHER)
             cpu += own_cpu
             beside = _copy(raw, loader, batches)
             rates.append((events / own, events / beside))
             say(f"  calls: loader {events / own:,.0f}/s, raw COPY {events / beside:,.0f}/s, ratio {beside / own:.2f}")
+        small = [_make_batch(body) for body in _split(rest)]
+        half = len(small) // 2
+        one_by_one, _, few = _load(loader, connection, small[:half], 1)
+        at_once, _, others = _load(loader, connection, small[half:], TOGETHER)
     own_rate, raw_rate = (median(column) for column in zip(*rates, strict=True))
     return [
         Figure(
@@ -83,20 +93,36 @@ def _measure_load(server: Postgres, bodies: list[bytes], calls: int) -> list[Fig
             ratio=median(one / other for one, other in rates),
             target=TARGET,
         ),
-        Figure(name="  CPU of the process", measured=f"{cpu / calls * 1e6:.1f} us a call"),
+        Figure(name="  CPU of the process", measured=f"{cpu / (turn * len(turns) * BATCH_SIZE) * 1e6:.1f} us a call"),
+        Figure(
+            name=f"  bodies of {SMALL_BATCH_SIZE} calls",
+            measured=f"{others / at_once:,.0f} calls/s",
+            compared=f"one by one {few / one_by_one:,.0f} calls/s",
+        ),
     ]
 
 
-def _load(loader: BehaviourLoader, connection: Connection, batches: list[Batch]) -> tuple[float, float, int]:
+def _split(bodies: list[bytes]) -> Iterator[bytes]:
+    """The same calls in small bodies."""
+    for body in bodies:
+        calls = json.loads(body)
+        for first in range(0, len(calls), SMALL_BATCH_SIZE):
+            yield json.dumps(calls[first : first + SMALL_BATCH_SIZE], separators=(",", ":")).encode()
+
+
+def _load(
+    loader: BehaviourLoader, connection: Connection, batches: list[Batch], together: int
+) -> tuple[float, float, int]:
     """Seconds, seconds of CPU, and calls."""
     source = find_source("moesif")
     assert source is not None
     events, at, cpu_at = 0, time.perf_counter(), time.process_time()
-    for batch in batches:
-        load = loader.load(connection, batch, read_content(source, batch, LIMITS))
-        if load.duplicates or load.quarantined or load.expired:
-            raise RuntimeError(f"not all calls were loaded: {load}")
-        events += load.events
+    for first in range(0, len(batches), together):
+        some = [(batch, read_content(source, batch, LIMITS)) for batch in batches[first : first + together]]
+        for load in loader.load_together(connection, some):
+            if load.duplicates or load.quarantined or load.expired:
+                raise RuntimeError(f"not all calls were loaded: {load}")
+            events += load.events
     return time.perf_counter() - at, time.process_time() - cpu_at, events
 
 
