@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from admin import __main__ as command
 from admin.__main__ import main
 from admin.cohort_files import read_folder
+from admin.yaml_text import read_yaml
 from tests.unit.cohort_evaluator.test_imports_dittofeed import SEGMENT
 from tests.unit.cohort_evaluator.test_imports_posthog import COHORT
 
@@ -201,6 +204,18 @@ def test_scalars_are_those_of_json(tmp_path: Path) -> None:
     ]
 
 
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=10,
+    )
+)
+def test_what_is_printed_is_read(value: object) -> None:
+    """Whatever PyYAML writes for JSON, with its quotes or without, is read as it was."""
+    assert read_yaml(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))[0] == value
+
+
 @pytest.mark.parametrize(
     ("status", "body", "reason"),
     [
@@ -266,7 +281,7 @@ def test_key_and_url_may_come_from_elsewhere(
 
 
 @pytest.mark.parametrize(
-    ("system", "given", "arguments", "difference"),
+    ("system", "theirs", "arguments", "difference"),
     [
         ("dittofeed", SEGMENT, [], "Dittofeed cuts the times of events to 1 day"),
         ("posthog", COHORT, ["--zone", "Europe/Berlin"], "$pageview is a page here"),
@@ -276,19 +291,19 @@ def test_imports_can_be_applied(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     system: str,
-    given: Any,
+    theirs: Any,
     arguments: list[str],
     difference: str,
 ) -> None:
     """What an import prints is a file that is read as it was; the differences are beside it."""
     path = tmp_path / "theirs.json"
-    path.write_text(json.dumps(given))
+    path.write_text(json.dumps(theirs))
     assert main(["import-cohort", system, str(path), "--name", "ours", *arguments]) == 0
     shown = capsys.readouterr()
     assert f"{path}: {difference}" in shown.err
     write(tmp_path, ours=shown.out)
     (file,) = read_folder(tmp_path)
-    assert (file.cohort.name, file.cohort.title) == ("ours", given["name"])
+    assert (file.cohort.name, file.cohort.title) == ("ours", theirs["name"])
     assert file.definition == yaml.safe_load(shown.out)
 
 

@@ -518,6 +518,7 @@ def test_more_is_refused() -> None:
         LEAF,
         "has no form here: members.at_least: is a whole number from 1 to 5, the window's periods",
     )
+    assert refuse(wrap(person("is_date_after", "9999-12-31")), BERLIN) == (f"{LEAF}.value", "is too late")
     group: dict[str, Any] = {"type": "AND", "values": [person("is_set")]}
     for _ in range(500):
         group = {"type": "AND", "values": [group]}
