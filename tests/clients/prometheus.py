@@ -1,6 +1,6 @@
-"""Prometheus itself, as Debian packages it: `python -m tests.clients.prometheus` unpacks it without root.
+"""Agents that write to remote storage, as Debian packages them: `python -m tests.clients.prometheus` unpacks them.
 
-Of what can be installed here it is the one real agent; it speaks remote write 1.0. apt checks the package by the
+Prometheus itself and VictoriaMetrics' vmagent, without root; both speak remote write 1.0. apt checks a package by the
 archive's signature, this by its own sum, too: a version means the same bytes everywhere.
 """
 
@@ -8,40 +8,75 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
-VERSION = "2.42.0+ds-5+deb12u1"
-SUMS = {
-    "amd64": "81d59a24fce84f7fbe97a45a4f2914b6a5881b5cd1db2a6a0e129e515e1a5f55",
-    "arm64": "ca131aa102390083398afbc80be9c8dd1dda78f9f92154fc00df8f7f1f4556e9",
-}
-FOLDER = Path(__file__).parents[2] / ".cache" / f"prometheus-{VERSION}"
-PROMETHEUS = FOLDER / "usr" / "bin" / "prometheus"
+Json = dict[str, Any]
+
+CACHE = Path(__file__).parents[2] / ".cache"
 
 
-def install() -> None:
-    """Downloads and unpacks it. Raises `OSError`, `subprocess.SubprocessError` or `ValueError` where that can't be."""
+class Package(NamedTuple):
+    """A package of Debian 12's with an agent in it."""
+
+    name: str
+    version: str
+    program: str
+    sums: dict[str, str]  # processor → SHA-256
+
+    @property
+    def folder(self) -> Path:
+        """Where it is unpacked."""
+        return CACHE / f"{self.name}-{self.version}"
+
+    @property
+    def path(self) -> Path:
+        """The agent; it is there once it is installed."""
+        return self.folder / "usr" / "bin" / self.program
+
+
+PROMETHEUS = Package(
+    "prometheus",
+    "2.42.0+ds-5+deb12u1",
+    "prometheus",
+    {
+        "amd64": "81d59a24fce84f7fbe97a45a4f2914b6a5881b5cd1db2a6a0e129e515e1a5f55",
+        "arm64": "ca131aa102390083398afbc80be9c8dd1dda78f9f92154fc00df8f7f1f4556e9",
+    },
+)
+VMAGENT = Package(
+    "victoria-metrics",
+    "1.79.5+ds1-2+b5",
+    "vmagent",
+    {
+        "amd64": "bb437c10c5aa7c6a293acbb93828bd726dded618aa4bf3f4b45bef24c6d2f6f0",
+        "arm64": "82f08b45f29ce24585e4e7d89acbe26a7a07af2dce99276c47edbfbe923fc8b6",
+    },
+)
+
+
+def install(packages: Sequence[Package]) -> None:
+    """Downloads and unpacks packages. Raises `OSError`, `subprocess.SubprocessError` or `ValueError`."""
     architecture = _run("dpkg", "--print-architecture").strip()
-    if architecture not in SUMS:
-        raise ValueError(f"no sum is known of the package for {architecture}")
-    apt = FOLDER / "apt"  # lists and cache of its own: the machine's are root's
-    for folder in (apt / "lists" / "partial", apt / "cache" / "archives" / "partial"):
-        folder.mkdir(parents=True, exist_ok=True)
-    options = ("-qq", "-o", f"Dir::State::Lists={apt}/lists", "-o", f"Dir::Cache={apt}/cache")
-    own = ("-o", "APT::Sandbox::User=")  # who downloads owns the folder
-    _run("apt-get", *options, *own, "update")
-    _run("apt-get", *options, *own, "download", f"prometheus={VERSION}", folder=apt)
-    (package,) = apt.glob("prometheus_*.deb")
-    if hashlib.sha256(package.read_bytes()).hexdigest() != SUMS[architecture]:
-        raise ValueError(f"{package.name} is another one than was tried")
-    _run("dpkg-deb", "--extract", str(package), str(FOLDER))
-    shutil.rmtree(apt)
+    CACHE.mkdir(exist_ok=True)
+    with TemporaryDirectory(dir=CACHE) as temporary:  # lists of its own: the machine's are root's
+        apt = Path(temporary)
+        for folder in (apt / "lists" / "partial", apt / "cache" / "archives" / "partial"):
+            folder.mkdir(parents=True)
+        options = ("-qq", "-o", f"Dir::State::Lists={apt}/lists", "-o", f"Dir::Cache={apt}/cache")
+        own = ("-o", "APT::Sandbox::User=")  # who downloads owns the folder
+        _run("apt-get", *options, *own, "update")
+        for package in packages:
+            _run("apt-get", *options, *own, "download", f"{package.name}={package.version}", folder=apt)
+            (file,) = apt.glob(f"{package.name}_*.deb")
+            if hashlib.sha256(file.read_bytes()).hexdigest() != package.sums.get(architecture):
+                raise ValueError(f"{file.name} is another one than was tried")
+            _run("dpkg-deb", "--extract", str(file), str(package.folder))
 
 
 def _run(*command: str, folder: Path | None = None) -> str:
@@ -52,25 +87,51 @@ def _run(*command: str, folder: Path | None = None) -> str:
 
 
 @contextmanager
-def run_agent(folder: Path, config: dict[str, Any]) -> Iterator[Path]:
-    """Runs it as an agent with a configuration; gives the file of its log."""
-    file, log = folder / "prometheus.yml", folder / "prometheus.log"
-    file.write_text(json.dumps(config))  # JSON is YAML, too
+def run_prometheus(folder: Path, scraping: Json, remote: Json) -> Iterator[None]:
+    """Runs Prometheus as an agent with what it scrapes and where it writes to."""
+    file = folder / "prometheus.yml"
+    queue = {"batch_send_deadline": "1s", "min_backoff": "50ms", "max_backoff": "100ms"}
+    remote = {"queue_config": queue, "metadata_config": {"send_interval": "2s"}, **remote}
+    file.write_text(json.dumps({**scraping, "remote_write": [remote]}))  # JSON is YAML, too
     command = (
         f"--config.file={file}",
         f"--storage.agent.path={folder}/data",
         "--enable-feature=agent,native-histograms",
         "--web.listen-address=127.0.0.1:0",
     )
-    with log.open("wb") as output, subprocess.Popen([PROMETHEUS, *command], stdout=output, stderr=output) as running:
+    with _start(PROMETHEUS, command, folder):
+        yield
+
+
+@contextmanager
+def run_vmagent(folder: Path, scraping: Json, remote: Json) -> Iterator[None]:
+    """The same of vmagent; `remote` has the url and the credentials."""
+    file = folder / "prometheus.yml"
+    file.write_text(json.dumps(scraping))
+    command = (
+        f"-promscrape.config={file}",
+        f"-remoteWrite.tmpDataPath={folder}/data",
+        f"-remoteWrite.url={remote['url']}",
+        f"-remoteWrite.bearerToken={remote['authorization']['credentials']}",
+        "-httpListenAddr=127.0.0.1:0",
+    )
+    with _start(VMAGENT, command, folder):
+        yield
+
+
+@contextmanager
+def _start(package: Package, command: Sequence[str], folder: Path) -> Iterator[None]:
+    with (folder / f"{package.program}.log").open("wb") as log:
+        running = subprocess.Popen([package.path, *command], stdout=log, stderr=log)
         try:
-            yield log
+            yield
         finally:
             running.terminate()
+            running.wait(30)
 
 
 if __name__ == "__main__":
     try:
-        install()
+        install((PROMETHEUS, VMAGENT))
     except (OSError, ValueError, subprocess.SubprocessError) as failure:
-        sys.exit(f"Prometheus {VERSION} can't be installed here, its tests are left out: {failure}")
+        sys.exit(f"Debian 12's Prometheus and vmagent can't be installed here, their tests are left out: {failure}")

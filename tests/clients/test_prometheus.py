@@ -1,10 +1,10 @@
-"""Prometheus in agent mode scrapes an exporter and writes to the stack, through a proxy that can lose answers."""
+"""Agents scrape an exporter and write to the stack, through a proxy that can lose answers."""
 
 import json
 import struct
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -14,7 +14,7 @@ import pytest
 
 from admin.api_keys import create_api_key
 from local.stack import Stack
-from tests.clients.prometheus import PROMETHEUS, VERSION, run_agent
+from tests.clients.prometheus import PROMETHEUS, VMAGENT, Package, run_prometheus, run_vmagent
 from tests.stack.client import await_true, call, select
 from tests.unit.sources.remote_write import make_field, make_varint
 
@@ -26,7 +26,14 @@ VALUES = """
 SELECT value FROM samples JOIN series USING (series_id) WHERE name = %s AND labels ->> 'job' = %s ORDER BY sampled_at
 """
 
-pytestmark = pytest.mark.skipif(not PROMETHEUS.exists(), reason=f"Debian's Prometheus {VERSION} is not installed")
+
+def need(package: Package) -> pytest.MarkDecorator:
+    """Leaves a test out where its agent is not installed."""
+    reason = f"Debian's {package.name} {package.version} is not installed"
+    return pytest.mark.skipif(not package.path.exists(), reason=reason)
+
+
+Run = Callable[[Path, dict[str, Any], dict[str, Any]], AbstractContextManager[None]]
 
 
 class Written(NamedTuple):
@@ -81,19 +88,11 @@ def serve_proxy(stack: Stack, lost: int) -> Iterator[tuple[str, list[Written]]]:
         yield address, requests
 
 
-def build_config(exporter: str, proxy: str, job: str, **remote: Any) -> dict[str, Any]:
-    """A configuration that scrapes and writes each second, and tries again at once."""
+def scrape(exporter: str, job: str) -> dict[str, Any]:
+    """A configuration that scrapes each second."""
     return {
         "global": {"scrape_interval": "1s"},
         "scrape_configs": [{"job_name": job, "static_configs": [{"targets": [exporter]}]}],
-        "remote_write": [
-            {
-                "url": f"http://{proxy}{PATH}",
-                "queue_config": {"batch_send_deadline": "1s", "min_backoff": "50ms", "max_backoff": "100ms"},
-                "metadata_config": {"send_interval": "2s"},
-                **remote,
-            }
-        ],
     }
 
 
@@ -104,7 +103,10 @@ def write_key(stack: Stack) -> str:
     return create_api_key(stack.client("dynamodb"), table, name="agent", scopes=["events:write"])
 
 
-def test_agent(stack: Stack, write_key: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "run", [pytest.param(run_prometheus, marks=need(PROMETHEUS)), pytest.param(run_vmagent, marks=need(VMAGENT))]
+)
+def test_agent(stack: Stack, write_key: str, tmp_path: Path, run: Run) -> None:
     """A counter with its customer, one that begins anew, its end; each sample once, though answers are lost."""
     job, company, user = (f"{kind}-{uuid.uuid4()}" for kind in ("job", "company", "user"))
     counts = [5, 9, 9, 12, 2, 4]
@@ -118,12 +120,12 @@ def test_agent(stack: Stack, write_key: str, tmp_path: Path) -> None:
         return 200, TEXT, "\n".join([*lines, ""]).encode()
 
     with serve(expose) as exporter, serve_proxy(stack, lost=2) as (proxy, requests):
-        config = build_config(exporter, proxy, job, authorization={"credentials": write_key})
-        with run_agent(tmp_path, config) as log:
+        remote = {"url": f"http://{proxy}{PATH}", "authorization": {"credentials": write_key}}
+        with run(tmp_path, scrape(exporter, job), remote):
             ended = [5, 9, 9, 12, 2, 4, None]
             await_true(
                 lambda: [value for (value,) in select(stack, VALUES, "calls_total", job)] == ended,
-                f"the counter's samples; {log.read_text()[-500:] if log.exists() else ''}",
+                "the counter's samples",
                 patience=60,
             )
         assert {one.status for one in requests} == {204}
@@ -142,6 +144,7 @@ def test_agent(stack: Stack, write_key: str, tmp_path: Path) -> None:
     assert (temperature[:3], up[:3]) == (("temperature", None, None), ("up", None, None))
 
 
+@need(PROMETHEUS)
 def test_native_histograms_are_told(stack: Stack, write_key: str, tmp_path: Path) -> None:
     """An agent that sends native histograms is told what was not written; all that came beside them is kept."""
     job, company = f"job-{uuid.uuid4()}", f"company-{uuid.uuid4()}"
@@ -160,14 +163,12 @@ def test_native_histograms_are_told(stack: Stack, write_key: str, tmp_path: Path
         serve(lambda _request: (200, DELIMITED, exposed)) as exporter,
         serve_proxy(stack, lost=0) as (proxy, requests),
     ):
-        config = build_config(
-            exporter,
-            proxy,
-            job,
-            basic_auth={"username": write_key, "password": "any"},
-            send_native_histograms=True,
-        )
-        with run_agent(tmp_path, config):
+        remote = {
+            "url": f"http://{proxy}{PATH}",
+            "basic_auth": {"username": write_key, "password": "any"},
+            "send_native_histograms": True,
+        }
+        with run_prometheus(tmp_path, scrape(exporter, job), remote):
             await_true(lambda: len([one for one in requests if one.status == 400]) >= 2, "refusals", patience=60)
         refused = [one for one in requests if one.status == 400]
         assert {one.headers[WRITTEN.format("histograms")] for one in refused} == {"0"}
