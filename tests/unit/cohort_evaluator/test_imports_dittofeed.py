@@ -2,7 +2,7 @@ import contextlib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cohort_evaluator.definitions import read_cohort
@@ -511,7 +511,12 @@ groups = st.fixed_dictionaries(
 )
 
 
-@given(st.lists(leaves | groups, min_size=1, max_size=7), st.text(max_size=5), st.none() | st.text(max_size=5))
+@settings(max_examples=200)
+@given(
+    leaves.map(lambda leaf: [leaf]) | st.lists(leaves | groups, min_size=1, max_size=7),
+    st.text(max_size=5),
+    st.none() | st.text(max_size=5),
+)
 def test_whatever_is_accepted_is_a_cohort(nodes: list[dict[str, Any]], title: str, name: str | None) -> None:
     """An import gives what `read_cohort` reads, or an ImportRefusedError that can be printed."""
     named = [{"id": str(index), **node} for index, node in enumerate(nodes)]

@@ -2,7 +2,7 @@ import contextlib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cohort_evaluator.definitions import read_cohort
@@ -589,7 +589,11 @@ trees = st.recursive(
 )
 
 
-@given(st.lists(trees, min_size=1, max_size=3), st.sampled_from([BERLIN, "America/Sao_Paulo", None]))
+@settings(max_examples=200)
+@given(
+    leaves.map(lambda leaf: [leaf]) | st.lists(trees, min_size=1, max_size=3),
+    st.sampled_from([BERLIN, "America/Sao_Paulo", None]),
+)
 def test_whatever_is_accepted_is_a_cohort(members: list[dict[str, Any]], zone: str | None) -> None:
     """An import gives what `read_cohort` reads, or an ImportRefusedError that can be printed."""
     try:
