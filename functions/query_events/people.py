@@ -31,11 +31,12 @@ from query_events.own_parameters import (
     refuse_cursor,
 )
 from query_events.pages import decode_event_key, encode_event_key
-from query_events.recipients import BY_RECIPIENT, normalise_address
+from query_events.recipients import normalise_address
 from query_events.routing import READ_EVENTS, READ_PII, Input, Request, Route
 from query_events.sizes import LARGEST_RESULTS, fit, measure, shorten_event
 from query_events.timelines import Position, read_lone_events, show_event
 from query_events.values import SHOWN, Form, Reading, refuse
+from query_events.walks import BY_RECIPIENT
 
 PATH: Final = "/api/v1/people/{person}"
 USUAL_PAGE: Final = 25

@@ -2,19 +2,18 @@
 
 A message has its place where its first event has it: later opens and clicks don't move it, so that pages are stable.
 
-Where a recipient's events are few, as nearly always, all are read, without an order: so Postgres uses the index of
-recipients whatever its statistics say. Where they are many they are walked back in time, a stretch for each page. The
-messages of a stretch are looked up, and those that began in it are the page, which may hold fewer than asked for.
+The messages of a stretch of her events (walks.py) are looked up, and those that began in it are the page, which may
+hold fewer than asked for.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 from psycopg2.extensions import cursor as DatabaseCursor
 
-from common.clock import format_instant, now
+from common.clock import format_instant
 from common.events import Json
 from common.json_text import encode_json
 from query_events.lookup_schemas import RECIPIENT
@@ -33,19 +32,19 @@ from query_events.own_parameters import (
 from query_events.pages import decode_event_key, encode_event_key
 from query_events.routing import READ_EVENTS, READ_PII, Input, Request, Route
 from query_events.sizes import fit
-from query_events.standings import Standing, Tally, find_standing, tally
+from query_events.standings import Standing
 from query_events.states import Fact, describe_bounce, get_position
 from query_events.timelines import (
     OF_RECIPIENT,
     Message,
     Position,
-    read_kinds,
     read_lone_events,
     read_messages,
     show_event,
     show_fact,
     show_message,
 )
+from query_events.walks import LEAST_KEY, Stretch, read_stretch, walk
 
 PATH = "/api/v1/recipients/{address}"
 USUAL_PAGE = 25
@@ -55,36 +54,7 @@ PARAMETERS = (
     build_page_size(USUAL_PAGE, 100),
     CURSOR,
 )
-FEW = 2_000  # events of one recipient that are read at once
-STRETCH, STRETCH_LEAST = 8, 100  # events that are walked, where there are more: for each entry of a page, and besides
-AGES = (timedelta(days=31), timedelta(days=124), timedelta(days=496))  # that a walk goes back before it takes all
 ROUNDS = 5  # stretches that are walked at most for one page
-LEAST_KEY = -(2**63)
-
-FACTS = "SELECT occurred_at, event_key, kind_key, reason, message_id FROM events WHERE recipient = %(recipient)s"
-SOME_FACTS = f"{FACTS} LIMIT %(limit)s"
-# Without this Postgres may walk everybody's events back in time and look for the recipient's among them, which takes
-# long where hers are old. So it finds hers by their index, and sorts them.
-BY_RECIPIENT = "".join(
-    f"SET LOCAL {setting}; "
-    for setting in ("enable_indexscan = off", "enable_indexonlyscan = off", "max_parallel_workers_per_gather = 0")
-)
-WALK = f"""{BY_RECIPIENT}{FACTS} AND occurred_at >= %(from)s AND occurred_at <= %(time)s
-AND (occurred_at, event_key) < (%(time)s, %(key)s) AND (message_id IS NULL OR message_id <> ALL (%(known)s))
-ORDER BY occurred_at DESC, event_key DESC LIMIT %(limit)s"""
-# What the standing depends on, in one pass over the recipient's own events; then the events themselves.
-TALLY = """
-SELECT kind_key, count(*), max(occurred_at) FROM events WHERE recipient = %(recipient)s GROUP BY kind_key
-"""
-LATEST = f"""{FACTS} AND occurred_at = ANY(%(times)s) AND (kind_key, occurred_at) IN %(latest)s ORDER BY event_key"""
-
-
-class Stretch(NamedTuple):
-    """A recipient's events before some position, the newest first; `more`: there are older ones."""
-
-    facts: list[Fact]
-    more: bool
-    known: Sequence[Fact] = ()  # all of the recipient's events, where they are few
 
 
 class Chosen(NamedTuple):
@@ -134,58 +104,6 @@ def answer_recipient(request: Request) -> bytes:
 def normalise_address(text: str) -> str:
     """An address as events have it: lower case, no white space around it."""
     return text.strip().lower()
-
-
-def read_stretch(
-    database: DatabaseCursor, address: str, earliest: datetime, before: Position, size: int
-) -> tuple[Standing, Stretch]:
-    """The standing by all that is known of an address, and its events in the range that was asked for."""
-    values = {"recipient": address, "limit": FEW + 1}
-    facts = read_facts(database, SOME_FACTS, values)
-    if len(facts) <= FEW:
-        facts.sort(key=get_position, reverse=True)
-        asked = [fact for fact in facts if fact.occurred_at >= earliest and get_position(fact) < before]
-        return find_standing(tally(facts)), Stretch(asked, more=False, known=facts)
-    stretch = walk(database, address, earliest, before, size)
-    return find_standing(read_tallies(database, address)), stretch
-
-
-def walk(
-    database: DatabaseCursor, address: str, earliest: datetime, before: Position, size: int, known: Sequence[str] = ()
-) -> Stretch:
-    """The newest events before a position, without those of messages that are known already."""
-    limit = size * STRETCH + STRETCH_LEAST
-    values = {"recipient": address, "known": list(known)}
-    facts: list[Fact] = []
-    newest = min(before[0], now())
-    for since in (*(max(newest - age, earliest) for age in AGES), earliest):
-        place = {"from": since, "time": before[0], "key": before[1], "limit": limit - len(facts)}
-        facts += read_facts(database, WALK, {**values, **place})
-        before = (since, LEAST_KEY)
-        if len(facts) == limit or since == earliest:
-            break
-    return Stretch(facts, more=len(facts) == limit)
-
-
-def read_facts(database: DatabaseCursor, query: str, values: Mapping[str, object]) -> list[Fact]:
-    """The facts that a query finds."""
-    database.execute(query, values)
-    rows = database.fetchall()
-    kinds = read_kinds(database, {row[2] for row in rows})
-    return [Fact(row[0], row[1], kinds[row[2]], row[3], row[4]) for row in rows]
-
-
-def read_tallies(database: DatabaseCursor, address: str) -> list[Tally]:
-    """As `tally`, of all events of an address that has many."""
-    database.execute(BY_RECIPIENT + TALLY, {"recipient": address})
-    rows = database.fetchall()
-    numbers = {kind_key: number for kind_key, number, _ in rows}
-    latest = tuple((kind_key, time) for kind_key, _, time in rows)
-    database.execute(LATEST, {"recipient": address, "latest": latest, "times": [time for _, time in latest]})
-    found = database.fetchall()
-    kinds = read_kinds(database, set(numbers))
-    facts = {row[2]: Fact(row[0], row[1], kinds[row[2]], row[3], row[4]) for row in found}
-    return [Tally(fact, numbers[kind_key]) for kind_key, fact in facts.items()]
 
 
 def choose(stretch: Stretch, size: int) -> Chosen:

@@ -1,6 +1,6 @@
-"""An address's standing: a pure function of the latest event of each kind and of how many there are."""
+"""An address's standing: a pure function of the latest event of each kind and of how many bounces there are."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from common.events import BOUNCED, CLICKED, COMPLAINED, DELIVERED, HARD, SUBSCRIBED, UNSUBSCRIBED, Kind
@@ -40,13 +40,30 @@ def tally(facts: Iterable[Fact]) -> list[Tally]:
     return [Tally(fact, counts[kind]) for kind, fact in latest.items()]
 
 
+# Of the events of such kinds only the latest one matters; of bounces also how many they are.
+LATEST = (
+    is_type(DELIVERED),
+    is_opened,
+    is_type(CLICKED),
+    is_type(SUBSCRIBED),
+    is_type(COMPLAINED),
+    is_type(UNSUBSCRIBED),
+)
+
+
+def list_missing(kinds: Mapping[int, Kind], newest: Collection[Kind]) -> list[int]:
+    """The keys of the kinds on whose events a standing depends that the kinds of the newest events don't settle."""
+    missing = [which for which in LATEST if not any(map(which, newest))]
+    return [key for key, kind in kinds.items() if any(which(kind) for which in (is_type(BOUNCED), *missing))]
+
+
 def is_hard(kind: Kind) -> bool:
     """A bounce for good."""
     return kind.event_type == BOUNCED and kind.bounce_kind == HARD
 
 
 def find_standing(tallies: Iterable[Tally]) -> Standing:
-    """The standing of an address from all of its events, counted by kind.
+    """The standing of an address from its events, counted by kind: all bounces, and the latest of what else matters.
 
     Suppressed: it bounced hard, complained or unsubscribed, and did not subscribe after that.
     """

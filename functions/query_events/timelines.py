@@ -49,6 +49,14 @@ def read_kinds(database: DatabaseCursor, keys: set[int]) -> Mapping[int, Kind]:
     return _kinds.read(database, keys)
 
 
+def read_all_kinds(database: DatabaseCursor) -> Mapping[int, Kind]:
+    """All kinds that there are, by their keys; some dozens."""
+    database.execute("SELECT kind_key FROM kinds")
+    keys = {key for (key,) in database.fetchall()}
+    known = _kinds.read(database, keys)
+    return {key: known[key] for key in keys}
+
+
 def _over(function: Any, *columns: Term, order: Order | None) -> Any:
     window = function.over(*columns)
     return window.orderby(events.occurred_at, events.event_key, order=order) if order else window

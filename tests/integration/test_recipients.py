@@ -1,5 +1,5 @@
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import permutations
 from typing import Any
 
@@ -12,7 +12,7 @@ from psycopg2.extensions import cursor as DatabaseCursor
 from common.clock import format_instant
 from common.errors import ApiError
 from local.postgres import SUPERUSER
-from query_events import recipients, sizes
+from query_events import sizes, walks
 from query_events.own_parameters import BEGINNING, END
 from query_events.recipients import ROUTES
 from tests.integration.conftest import NOW, TABLES, Connect
@@ -169,8 +169,8 @@ lives = st.lists(
 @pytest.mark.parametrize("few", [10_000, 0])
 def test_pages_hold_everything_once(connect: Connect, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
     """Walking the pages yields each message and each lone event once, in order; for an address of any size the same."""
-    monkeypatch.setattr(recipients, "STRETCH", 1)
-    monkeypatch.setattr(recipients, "STRETCH_LEAST", 1)
+    monkeypatch.setattr(walks, "STRETCH", 1)
+    monkeypatch.setattr(walks, "STRETCH_LEAST", 1)
     query = connect("mailwake_query")
     query.autocommit = True
     loader, master = connect("mailwake_loader"), connect("postgres")
@@ -182,9 +182,9 @@ def test_pages_hold_everything_once(connect: Connect, monkeypatch: pytest.Monkey
         with master.cursor() as cursor:
             cursor.execute(f"TRUNCATE {TABLES}")
         make_loader(loader)(*(tell(n, message, kind, age) for n, (message, kind, age) in enumerate(life, 1)))
-        monkeypatch.setattr(recipients, "FEW", 10_000)
+        monkeypatch.setattr(walks, "FEW", 10_000)
         whole = ask(query, ROUTE, ADA, per_page="100")["results"]
-        monkeypatch.setattr(recipients, "FEW", few)
+        monkeypatch.setattr(walks, "FEW", few)
         pages = walk(query, ROUTE, ADA, per_page=str(size))
         assert [entry for page in pages for entry in page["results"]["messages"]] == whole["messages"]
         assert [entry for page in pages for entry in page["results"]["other_events"]] == whole["other_events"]
@@ -199,7 +199,7 @@ def test_pages_hold_everything_once(connect: Connect, monkeypatch: pytest.Monkey
 def test_late_events_do_not_fill_pages(query: Connection, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many late opens of one message hide neither it nor older messages behind pages without anything."""
     for name, value in {"FEW": 0, "STRETCH": 1, "STRETCH_LEAST": 9}.items():
-        monkeypatch.setattr(recipients, name, value)
+        monkeypatch.setattr(walks, name, value)
     load(tell(1, "old", "injection", 9000), tell(2, "new", "injection", 8000))
     load(*(tell(number, "new", "open", 5000 - number) for number in range(10, 90)))
     pages = walk(query, ROUTE, ADA, per_page="1")
@@ -214,11 +214,12 @@ FROM generate_series(1, 20000) n
 """
 
 
+@pytest.mark.parametrize(("since", "until"), [(BEGINNING, END), (NOW - timedelta(days=20), NOW)])  # also of one month
 def test_walk_reads_no_others_events(
-    connect: Connect, query: Connection, load: Load, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, query: Connection, load: Load, monkeypatch: pytest.MonkeyPatch, since: datetime, until: datetime
 ) -> None:
     """An address with many events, all of them old and none a click, costs no more for others' mail since then."""
-    monkeypatch.setattr(recipients, "FEW", 99)
+    monkeypatch.setattr(walks, "FEW", 99)
     load(*(tell(number, f"m{number // 2}", "open", 1_700_000 - number) for number in range(2, 4002)))
     with connect(SUPERUSER) as connection, connection.cursor() as cursor:
         cursor.execute(OTHERS)
@@ -235,11 +236,11 @@ def test_walk_reads_no_others_events(
 
     answer = ask(query, ROUTE, ADA, per_page="1")
     assert answer["results"]["messages"][0]["message_id"] == "m2000"
-    values = {"recipient": ADA, "from": BEGINNING, "time": END, "key": 0, "known": [], "limit": 108}
+    values = {"recipient": ADA, "from": since, "time": until, "key": 0, "known": [], "limit": 108}
     with query.cursor() as cursor:
-        explain(cursor, recipients.WALK, values)
-        explain(cursor, recipients.BY_RECIPIENT + recipients.TALLY, values)
-    assert sum(read) == 8000
+        explain(cursor, walks.WALK, values)
+        explain(cursor, walks.BY_RECIPIENT + walks.TALLY, {"recipient": ADA, "kinds": list(range(100))})
+    assert sum(read) <= 8000
 
 
 def list_nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:

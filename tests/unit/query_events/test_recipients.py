@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from common.errors import ApiError
 from local.payloads import split_target
-from query_events.recipients import PATH, Stretch, build_next_link, choose, normalise_address
+from query_events.recipients import PATH, build_next_link, choose, normalise_address
 from query_events.routes import TABLE
 from query_events.states import Fact, get_position
+from query_events.walks import Stretch
 from tests.unit.query_events.test_states import START, make_fact
 
 

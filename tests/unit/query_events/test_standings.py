@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_events.standings import find_standing, tally
-from query_events.states import Fact
+from query_events.standings import find_standing, list_missing, tally
+from query_events.states import Fact, get_position
 from tests.unit.query_events.test_states import lives, make_fact
 
 HARD = {"bounce_kind": "hard"}
@@ -78,3 +78,13 @@ def test_order_of_arrival_does_not_matter(life: list[Fact], random: Any) -> None
     shuffled = list(life)
     random.shuffle(shuffled)
     assert find_standing(tally(shuffled)) == find_standing(tally(life))
+
+
+@given(lives, st.integers(0, 6))
+def test_newest_events_tell_most_of_a_standing(life: list[Fact], number: int) -> None:
+    """With the newest events, only those of kinds that `list_missing` names are needed besides."""
+    newest = sorted(life, key=get_position)[len(life) - number :] if number < len(life) else life
+    kinds = dict(enumerate({fact.kind for fact in life}))
+    missing = {kinds[key] for key in list_missing(kinds, {fact.kind for fact in newest})}
+    told = [fact for fact in newest if fact.kind not in missing]
+    assert find_standing(tally([*told, *(fact for fact in life if fact.kind in missing)])) == find_standing(tally(life))
