@@ -15,8 +15,8 @@ LONGEST_NAME = 300  # characters of an action's name or a route; all of it is in
 DEEPEST = 100  # levels of traits
 LARGEST_INT = 2**31 - 1  # of an int in Postgres
 
-# Names in paths that are remembered not to be ids, or to be one.
-REMEMBERED = 20_000
+REMEMBERED = 20_000  # beginnings of paths, and names in them
+LONGEST_REMEMBERED = 500  # characters of a URI
 
 # What stands for one thing among many, of a path's names: numbers, UUIDs, hashes, prefixed ids, addresses.
 _is_id = re.compile(
@@ -154,16 +154,20 @@ def shape_route(uri: str) -> str:
     if "#" in uri:
         uri = uri.partition("#")[0]
     before, slash, name = uri.rpartition("/")
-    if not slash or before[-1:] == "/":
+    if not slash or before[-1:] == "/" or len(uri) > LONGEST_REMEMBERED:
         return _shape_path(uri)
-    return f"{_shape_path(before)}/{'{id}' if name.isdecimal() else _show_name(name)}"
+    return f"{_shape_beginning(before)}/{'{id}' if name.isdecimal() else _show_name(name)}"
 
 
-@lru_cache(REMEMBERED)
 def _shape_path(uri: str) -> str:
     _, absolute, rest = uri.partition("://")
     first, *names = (rest if absolute else uri).split("/")
-    return "/".join(("" if absolute else first, *map(_show_name, names)))
+    return "/".join(("" if absolute else first, *("{id}" if _is_id(name) else name for name in names)))
+
+
+@lru_cache(REMEMBERED)
+def _shape_beginning(uri: str) -> str:
+    return _shape_path(uri)
 
 
 @lru_cache(REMEMBERED)

@@ -17,7 +17,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from common.activities import CALL, USER, Activity, Identity, Operation
 from providers._fields import UNSTORABLE
-from sources._fields import LARGEST_INT, LONGEST_ID, find_salt, make_key, read_name, shape_route
+from sources._fields import LARGEST_INT, LONGEST_ID, LONGEST_NAME, find_salt, make_key, read_name, shape_route
 from sources.moesif import DIRECTIONS, LONGEST_TEXT, SOURCE
 
 # Verbs that need no look at their letters; others take the other way.
@@ -108,6 +108,7 @@ def _read_operation(key: tuple[str, str, int | None, str | None, str | None]) ->
     method, route, status, direction, version = key
     if (
         method not in METHODS
+        or len(route) > LONGEST_NAME
         or not (status is None or 0 <= status < 10_000)
         or not (direction is None or direction in DIRECTIONS)
     ):

@@ -7,7 +7,7 @@ import pytest
 from common.activities import Activity
 from common.events import Unparseable
 from common.json_text import decode_json
-from sources import Item, _moesif_regular
+from sources import Item, _fields, _moesif_regular
 from sources._fields import find_route
 from sources._moesif_regular import parse_regular
 from tests.unit.sources.samples import CALL, parse
@@ -100,6 +100,19 @@ def test_caches_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     memory = _moesif_regular._Memory(str.upper)
     assert [memory[text] for text in "abcdea"] == list("ABCDEA")
     assert len(memory) <= 3
+
+
+def test_long_texts_are_not_remembered() -> None:
+    """What is remembered of calls is short, however long their URIs are."""
+    before = [_fields._shape_beginning.cache_info().misses, len(_moesif_regular._operations)]
+    items = [
+        {**CALL, "request": {**CALL["request"], "uri": f"https://x.example/{number}" + "/orders" * 1000 + "/x/7"}}
+        for number in range(3)
+    ]
+    found = parse("moesif", "events", json.dumps(items).encode())
+    routes = {one.operation.route for one in found if isinstance(one, Activity)}
+    assert routes == {("/{id}" + "/orders" * 1000)[:300]}
+    assert before == [_fields._shape_beginning.cache_info().misses, len(_moesif_regular._operations)]
 
 
 @pytest.mark.parametrize("body", [b'[{"request":"\xff"}]', b'["\xff"]', b"{}", b"[[]]", b"[null]"])
