@@ -219,12 +219,15 @@ class Engine:
         """One tick."""
         evaluate_cohorts(self._evaluating, at)
 
-    def kill(self, at: datetime, statement: int) -> None:
-        """A tick that ends before a statement; it may have come to its end before."""
+    def kill(self, at: datetime, statement: int) -> bool:
+        """A tick that ends before a statement; False where it came to its end before."""
         with contextlib.closing(self._connect("mailwake_evaluator", DyingConnection)) as connection:
             connection.statements = statement
-            with contextlib.suppress(Killed):
+            try:
                 evaluate_cohorts(connection, at)
+            except Killed:
+                return True
+        return False
 
     def tick_twice(self, at: datetime) -> None:
         """Two ticks at once."""

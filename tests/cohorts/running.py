@@ -8,7 +8,7 @@ from cohort_evaluator.definitions import read_cohort
 from common.activities import Identity
 from oracle.telling import Interval, Oracle
 from tests.cohorts.engine import Engine
-from tests.cohorts.schedules import AGAIN, KILLED, TWICE, Arrive, Delete, Save, Step, Tick
+from tests.cohorts.schedules import AGAIN, KILLED, LOST, PLAIN, TWICE, Arrive, Delete, Save, Step, Tick
 from tests.integration.conftest import NOW
 
 
@@ -52,13 +52,14 @@ def _tick(engine: Engine, oracle: Oracle, waiting: list[Arrive], tick: Tick) -> 
     _tell(oracle, here)
     engine.hold([one.happening for one in held], tick.at)
     try:
-        _evaluate(engine, tick)
+        done = _evaluate(engine, tick)
     finally:
         engine.release()
     if errors := engine.read_errors():
         return Difference(0, errors[0][0], "", "no error", errors[0][1])
     numbers = engine.read_numbers()
-    oracle.tick(tick.at, numbers)
+    if done:
+        oracle.tick(tick.at, numbers)
     _tell(oracle, held)
     return next(_compare(engine, oracle, numbers), None)
 
@@ -69,15 +70,18 @@ def _tell(oracle: Oracle, arrivals: Sequence[Arrive]) -> None:
             oracle.tell(fact)
 
 
-def _evaluate(engine: Engine, tick: Tick) -> None:
-    if tick.way == KILLED:
-        engine.kill(tick.at, tick.statement)
+def _evaluate(engine: Engine, tick: Tick) -> bool:
+    """Whether the tick was done."""
+    killed = tick.way in (KILLED, LOST) and engine.kill(tick.at, tick.statement)
+    if killed and tick.way == LOST:
+        return False
     if tick.way == TWICE:
         engine.tick_twice(tick.at)
-    else:
+    elif killed or tick.way in (PLAIN, AGAIN):
         engine.tick(tick.at)
     if tick.way == AGAIN:
         engine.tick(tick.at)
+    return True
 
 
 def _compare(engine: Engine, oracle: Oracle, numbers: dict[Identity, int]) -> Iterator[Difference]:

@@ -12,8 +12,9 @@ from tests.cohorts.happenings import Happening, Maker, name_people
 
 LAGS = (0, 0, 1, 1800, 3600, 21_600, 43_200, 86_400, 129_600, 172_800, 259_200)  # seconds
 STEPS = (0, 1, 1800, 5400, 21_600, 21_600, 43_200, 86_400, 172_800)
+STATEMENTS = 250  # about as many as a tick has
 SHIFTS = (0, 0, 0, -1, 1)
-PLAIN, AGAIN, KILLED, TWICE = "plain", "again", "killed", "twice"
+PLAIN, AGAIN, KILLED, LOST, TWICE = "plain", "again", "killed", "lost", "twice"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ class Delete:
 
 @dataclass(frozen=True)
 class Tick:
-    """All cohorts are evaluated: once, at the same instant again, killed at a statement first, or twice at once."""
+    """All cohorts are evaluated: once, at the same instant again, twice at once, or by a tick that is killed at a
+    statement and run again, or not run again (lost).
+    """
 
     at: datetime
     way: str = PLAIN
@@ -80,8 +83,9 @@ def make_steps(seed: int, schedules: int, cohorts: int) -> list[Step]:
 def _make_ticks(random: Random, middle: datetime) -> Iterator[Tick]:
     at = middle - timedelta(hours=random.choice((72, 48, 24, 6)))
     for number in range(random.randint(5, 9)):
-        way = random.choice((PLAIN, PLAIN, AGAIN, KILLED, TWICE)) if number else random.choice((PLAIN, KILLED))
-        yield Tick(at, way, random.choice((random.randrange(12), random.randrange(120))) if way == KILLED else 0)
+        way = random.choice((PLAIN, PLAIN, AGAIN, KILLED, LOST, TWICE)) if number else random.choice((PLAIN, KILLED))
+        last = random.choice((12, STATEMENTS))
+        yield Tick(at, way, random.randrange(last) if way in (KILLED, LOST) else 0)
         at += timedelta(seconds=max(0, random.choice(STEPS) + random.choice(SHIFTS)))
     yield Tick(at + timedelta(days=random.choice((3, 10, 70))))
 

@@ -106,6 +106,7 @@ def test_days_are_not_24_hours() -> None:
     """Of a calendar day counts what happened from midnight on, where the definition says so; else the day before."""
     days: Json = {"days": 1, "zone": "Europe/Berlin", "current": "included"}
     facts = [call("10T12:00")]
+    assert evaluate(did(days | {"current": "excluded"}), [call("10T23:00")]) == [("11T23:00", "12T23:00")]
     assert evaluate(did(days), facts) == [("10T12:00", "10T23:00")]
     assert evaluate(did(days | {"current": "excluded"}), facts) == [("10T23:00", "11T23:00")]
     assert evaluate(did(days | {"days": 2}), facts) == [("10T12:00", "11T23:00")]
@@ -176,7 +177,7 @@ def test_samples_count_by_weight() -> None:
     total = {"did": CALLED, "sum": {"of": "duration", "=": 350}, "window": {"ever": True}}
     assert evaluate(total, facts) == [("10T13:00", None)]
     distinct = {"did": CALLED, "distinct": {"of": "status", "=": 1}, "window": {"ever": True}}
-    assert evaluate(distinct, facts) == [("10T12:00", None)]
+    assert evaluate(distinct, [*facts, call("10T14:00")]) == [("10T12:00", None)]
 
 
 def test_sums_are_exact() -> None:
@@ -276,6 +277,7 @@ def test_times_in_traits() -> None:
     assert evaluate({"trait": "until", "within_last": "2 days"}, facts) == [("10T00:00", "12T00:00")]
     assert evaluate({"trait": "until", "longer_ago_than": "2 days"}, facts) == [("12T00:00", None)]
     assert evaluate({"trait": "until", "before": "2026-11-11T00:00:00Z"}, facts) == [("05T00:00", "20T00:00")]
+    assert evaluate({"trait": "until", "before": "2026-11-10T00:00:00Z"}, facts) == []
     assert evaluate({"trait": "until", "since": "2026-11-11T23:00:00Z"}, facts) == [("20T00:00", None)]
 
 
