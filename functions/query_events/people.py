@@ -85,7 +85,7 @@ ORDER BY 1 DESC, 2 DESC LIMIT %(limit)s
 """
 ACTIVITIES: Final = """
 SELECT a.occurred_at, a.activity_key, o.activity_type, o.source, o.name, o.method, o.route, o.status, o.api_version,
-       u.value, c.value, g.user_agent, a.duration, coalesce(a.weight, 1)
+       u.value, c.value, g.user_agent, a.duration, coalesce(a.weight, 1), o.direction, a.properties
 FROM activities a
 JOIN operations o USING (operation_id)
 LEFT JOIN identities u ON u.identity_id = a.identity_id
@@ -107,6 +107,8 @@ FIELDS: Final = (
     "client",
     "milliseconds",
     "weight",
+    "direction",
+    "metadata",
 )
 
 
@@ -207,6 +209,7 @@ _ACTIVITY: Final = describe(
     **{name: NULLABLE for name in FIELDS if name not in _NUMBERS}
     | dict.fromkeys(_NUMBERS, _OR_NULL)
     | {"activity_type": {"enum": ["call", "action", "page", "screen"]}, "source": TEXT, "weight": COUNT}
+    | {"metadata": {"type": ["object", "null"]}}
 )
 
 ROUTES = (

@@ -16,6 +16,7 @@ from query_events import (
     quarantine,
     recipients,
     samples,
+    traits,
     usage,
     usage_retention,
 )
@@ -29,6 +30,7 @@ ROUTES = add_document(
         *documentation.ROUTES,
         *recipients.ROUTES,
         *people.ROUTES,
+        *traits.ROUTES,
         *messages.ROUTES,
         *originals.ROUTES,
         *batches.ROUTES,

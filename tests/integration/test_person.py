@@ -171,3 +171,15 @@ def test_company_is_nobody(connect: Connect) -> None:
     with pytest.raises(ApiError) as raised:
         ask(tell_of_ada(connect), PERSON, "acme")
     assert raised.value.status == 404
+
+
+def test_activity_shows_what_conditions_may_ask_for(migrated: Postgres) -> None:
+    """A call's metadata and direction are shown; who may not see addresses sees no value of the metadata."""
+    with empty(migrated) as connection:
+        call = make_call(10, user_id="u", direction="Outgoing", metadata={"n": 1, "m": {"x": "a"}})
+        load(connection, make_batch("moesif", "events", [call]))
+    with open_query(migrated) as connection:
+        (seen,) = ask(connection, PERSON, "u")["results"]["entries"]
+        (masked,) = ask(connection, PERSON, "u", BLIND)["results"]["entries"]
+    assert (seen["activity"]["direction"], seen["activity"]["metadata"]) == ("Outgoing", {"n": 1, "m": {"x": "a"}})
+    assert masked["activity"]["metadata"] == {"n": "***", "m": {"x": "***"}}
