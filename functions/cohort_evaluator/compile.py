@@ -50,6 +50,7 @@ from cohort_evaluator.terms import (
     Cast,
     Infix,
     Truth,
+    Written,
     add,
     coalesce,
     find_share,
@@ -58,10 +59,17 @@ from cohort_evaluator.terms import (
     read_time,
     when,
 )
-from cohort_evaluator.windows import enter, find_earliest, find_period, leave, limit
+from cohort_evaluator.windows import enter, find_earliest, find_last_entry, find_period, leave, limit
 
 an: Final[Any] = analytics  # pypika leaves it untyped
 SHOWN_EVENTS: Final = 5  # of those that made a condition true
+_SHOW: Final = f"""
+SELECT subject_id, json_agg(json_build_object('event_key', key::text, 'occurred_at', occurred_at)
+                            ORDER BY occurred_at DESC, key DESC) AS events
+FROM (SELECT m.*, row_number() OVER (PARTITION BY subject_id ORDER BY occurred_at DESC, key DESC) AS nth
+      FROM {{events}} m WHERE enters <= at AND leaves > at) AS inside
+WHERE nth <= {SHOWN_EVENTS} GROUP BY 1
+"""  # noqa: S608 (names of our own)
 
 
 class Compiled(NamedTuple):
@@ -142,19 +150,16 @@ class _Compiler:
     def build_causes(self) -> str:
         """SQL that gives subject_id and, as JSON, what each condition that looks at data found at the instant."""
         fields = []
-        for leaf in self._leaves:
+        query = self.join_leaves()
+        for number, leaf in enumerate(self._leaves):
             found = ""
             if leaf.events is not None:
-                found = (
-                    f", 'kind', '{self._kinds[leaf.place]}', "  # noqa: S608 (names of our own)
-                    f"'events', (SELECT json_agg(json_build_object('event_key', m.key::text, 'occurred_at', "
-                    f"m.occurred_at) ORDER BY m.occurred_at DESC, m.key DESC) FROM (SELECT m.key, m.occurred_at "
-                    f"FROM {leaf.events} m WHERE m.subject_id = candidates.subject_id AND m.enters <= candidates.at "
-                    f"AND m.leaves > candidates.at ORDER BY m.occurred_at DESC, m.key DESC LIMIT {SHOWN_EVENTS}) m)"
-                )
+                shown = Table(f"s{number}")
+                query = query.with_(Written(_SHOW.format(events=leaf.events)), shown.get_table_name())
+                query = query.left_join(shown).on(shown.subject_id == candidates.subject_id)
+                found = f", 'kind', '{self._kinds[leaf.place]}', 'events', s{number}.events"
             truth = leaf.truth.holds.get_sql(with_namespace=True, quote_char='"')
             fields.append(f"'{leaf.place}', json_strip_nulls(json_build_object('holds', {truth}{found}))")
-        query = self.join_leaves()
         query = query.select(
             candidates.subject_id, LiteralValue(f"json_build_object({', '.join(fields)})").as_("cause")
         )
@@ -200,12 +205,31 @@ class _Compiler:
         window: Window | None = None,
         value: Callable[[Table], Term] | None = None,
         tables: list[Value] | None = None,
+        find_lacking: Callable[[Table], Table] | None = None,
     ) -> Table:
-        """The events that match: subject_id, at, occurred_at, key, n, value, and enters and leaves of a window."""
-        event = self._add(self._sources.read(pattern.kind, since, self.binder), "e")
+        """The events that match: subject_id, at, occurred_at, key, n, value, and enters and leaves of a window.
+
+        Those before the gathered ones are looked for of everybody, or of those whom `find_lacking` finds by these.
+        """
+
+        def select(events: Any) -> Any:
+            event = self._add(events, "e")
+            query = self._select(pattern, event, tables or [])
+            if value is not None:
+                query = query.select(value(event).as_("value"))
+            return query if window is None else self._place(query, window, event)
+
+        matched = self._add(select(self._sources.read(pattern.kind, since, self.binder)), "m")
+        if not self._sources.has_older(since):
+            return matched
+        of = candidates if find_lacking is None else find_lacking(matched)
+        older = self._add(select(self._sources.read_older(pattern.kind, since, self.binder, of)), "o")
+        return self._add(Query.from_(matched).select(matched.star) * Query.from_(older).select(older.star), "m")
+
+    def _select(self, pattern: Pattern, event: Table, tables: list[Value]) -> Any:
         tested = list_tested(pattern, event, self.binder)
         query = Query.from_(event)
-        for table, is_there in list_tables(pattern.kind, [each for each, _ in tested] + (tables or [])):
+        for table, is_there in list_tables(pattern.kind, [each for each, _ in tested] + tables):
             joined = query.join(table) if is_there else query.left_join(table)
             query = joined.on(join_on(table, event))
         n: Term = LiteralValue("1::numeric")
@@ -214,12 +238,25 @@ class _Compiler:
             n = Cast(coalesce(event.weight, 1), "numeric")
         for one, test in tested:
             query = query.where(check(one, test, self.binder))
-        query = query.select(event.subject_id, event.at, event.occurred_at, event.key, n.as_("n"))
-        if value is not None:
-            query = query.select(value(event).as_("value"))
-        if window is not None:
-            query = self._place(query, window, event)
-        return self._add(query, "m")
+        return query.select(event.subject_id, event.at, event.occurred_at, event.key, n.as_("n"))
+
+    def _find_none(self, window: Window) -> Callable[[Table], Table] | None:
+        """What finds those who have nothing in the window, if all that is older has entered it."""
+        gathered = self._sources.gathered_since
+        if gathered is None or find_last_entry(window, gathered) > self._earliest:
+            return None
+
+        def find(matched: Table) -> Table:
+            inside = Query.from_(matched).where(matched.enters <= matched.at).where(matched.n > 0)
+            return self._leave_out(inside.select(matched.subject_id).distinct())
+
+        return find
+
+    def _leave_out(self, subjects: Any) -> Table:
+        """The other candidates."""
+        those = self._add(subjects, "i")
+        query = Query.from_(candidates).left_join(those).on(those.subject_id == candidates.subject_id)
+        return self._add(query.where(those.subject_id.isnull()).select(candidates.subject_id, candidates.at), "c")
 
     def _place(self, query: Any, window: Window, event: Table) -> Any:
         """Adds when events enter and leave a window; without those that have left it."""
@@ -231,12 +268,8 @@ class _Compiler:
             query = query.where(criterion)
         return query.where(leaves > event.at).select(enters.as_("enters"), leaves.as_("leaves"))
 
-    def _match_window(
-        self, pattern: Pattern, window: Window, field: Field | None, show: Callable[[Value], Term]
-    ) -> Table:
+    def _match_window(self, pattern: Pattern, window: Window, field: Field, show: Callable[[Value], Term]) -> Table:
         since = find_earliest(window, self._earliest)
-        if field is None:
-            return self._match(pattern, since, window=window)
 
         def value(event: Table) -> Term:
             return show(find_value(pattern.kind, field, event, self.binder))
@@ -252,11 +285,23 @@ class _Compiler:
         if condition.distinct is not None:
             matched = self._match_window(condition.pattern, condition.window, condition.distinct, find_scalar)
             return self._count_values(matched, condition.operator, int(number), place)
-        matched = self._match_window(condition.pattern, condition.window, None, find_scalar)
+        window = condition.window
+        find_lacking = self._find_none(window) if _find_thresholds(condition.operator, int(number)) == [1] else None
+        since = find_earliest(window, self._earliest)
+        matched = self._match(condition.pattern, since, window=window, find_lacking=find_lacking)
         return self._count(matched, condition.operator, int(number), place)
 
     def _visit_did_first(self, condition: DidFirst, place: str) -> _Truth:
-        matched = self._match(condition.pattern, None)
+        since = find_earliest(condition.window, self._earliest)
+        find_lacking = None
+        if since is not None and not self._sources.has_older(since):
+
+            def find_lacking(found: Table) -> Table:
+                """Those for whom the first one is in the window, or still to come, unless there is an older one."""
+                query = Query.from_(found).groupby(found.subject_id, found.at).select(found.subject_id, found.at)
+                return self._add(query.having(fn.Min(found.occurred_at) >= self.binder.bind(since)), "c")
+
+        matched = self._match(condition.pattern, None, find_lacking=find_lacking)
         every: Any = Query.from_(matched)
         first = every.distinct_on(matched.subject_id).select(matched.star)
         found = self._add(first.orderby(matched.subject_id, matched.occurred_at, matched.key), "f")
@@ -302,7 +347,10 @@ class _Compiler:
 
         tables = [find_value(pattern.kind, field, Table("unused"), Binder()) for field, _ in tests]
         since = find_earliest(condition.window, self._earliest)
-        matched = self._match(pattern, since, window=condition.window, value=value, tables=tables)
+        find_lacking = self._find_none(condition.window)
+        matched = self._match(
+            pattern, since, window=condition.window, value=value, tables=tables, find_lacking=find_lacking
+        )
         inside = matched.enters <= matched.at
         rank = an.RowNumber().over(matched.subject_id)
         rank = rank.orderby(when(inside, LiteralValue("1"), LiteralValue("0")), order=Order.desc)
@@ -321,19 +369,32 @@ class _Compiler:
         return self._keep(place, leaf, _Truth(coalesce(leaf.found, FALSE), coalesce(leaf.changes, NEVER)), matched)
 
     def _visit_observed(self, condition: Observed, place: str) -> _Truth:
-        firsts = []
-        for kind in (MAIL, ACTIVITIES[0]):
-            event = self._add(self._sources.read(kind, None, self.binder), "e")
-            firsts.append(Query.from_(event).select(event.subject_id, event.at, event.occurred_at))
-        both = self._add(firsts[0] * firsts[1], "u")
-        query = Query.from_(both).groupby(both.subject_id)
-        first = self._add(query.select(both.subject_id, fn.Min(both.occurred_at).as_("first")), "f")
-        leaves = leave(condition.window, first.first, self.binder, self._earliest)
         since = find_earliest(condition.window, self._earliest)
+        first = self._find_first(lambda kind: self._sources.read(kind, None, self.binder))
+        if self._sources.has_older(None):
+            of = candidates
+            if not self._sources.has_older(since):
+                seen = Query.from_(first).where(first.first < self.binder.bind(since)).select(first.subject_id)
+                of = self._leave_out(seen)
+            older = self._find_first(lambda kind: self._sources.read_older(kind, None, self.binder, of))
+            both = self._add(Query.from_(first).select(first.star) * Query.from_(older).select(older.star), "u")
+            query = Query.from_(both).groupby(both.subject_id)
+            first = self._add(query.select(both.subject_id, fn.Min(both.first).as_("first")), "f")
+        leaves = leave(condition.window, first.first, self.binder, self._earliest)
         leaves = when(first.first >= self.binder.bind(since), leaves, BEFORE_ALL)
         leaf = self._add(Query.from_(first).select(first.subject_id, leaves.as_("leaves")), "l")
         holds = coalesce(leaf.leaves <= candidates.at, FALSE)
         return self._keep(place, leaf, _Truth(holds, when(leaf.leaves > candidates.at, leaf.leaves, NEVER)))
+
+    def _find_first(self, read: Callable[[str], Any]) -> Table:
+        """The instant of the first event of any kind."""
+        firsts = []
+        for kind in (MAIL, ACTIVITIES[0]):
+            event = self._add(read(kind), "e")
+            firsts.append(Query.from_(event).select(event.subject_id, event.occurred_at))
+        both = self._add(firsts[0] * firsts[1], "u")
+        query = Query.from_(both).groupby(both.subject_id)
+        return self._add(query.select(both.subject_id, fn.Min(both.occurred_at).as_("first")), "f")
 
     # What is counted, and until when it stays on its side of a threshold.
 

@@ -106,7 +106,8 @@ class _Tick:
         self._judged = self._turned = 0
 
     def run(self) -> Ticked:
-        self._cursor.execute("SET LOCAL jit = off")
+        # Where a few are joined with all events a merge reads all of these.
+        self._cursor.execute("SET LOCAL jit = off; SET LOCAL enable_mergejoin = off")
         self._cursor.execute(statements.TAKE_CHANGES)
         self._cursor.execute(statements.FIND_FIRST)
         self._cursor.execute(statements.FIND_SUPERSEDED)
@@ -134,13 +135,12 @@ class _Tick:
             values = {"is_company": subject == COMPANY, "instant": self._instant, "cohorts": cohorts}
             self._cursor.execute(statements.FIND_ALL.format(name=subject), values)
             self._cursor.execute(f"ANALYZE subjects_{subject}")
+            self._cursor.execute(statements.FIND_FLOORS.format(name=subject))
             sources = Sources(subject)
             for kind, name in ((MAIL, "mails"), (ACTIVITIES[0], "activities")):
                 binder = Binder()
                 query = sources.read_tables(kind, self._gathered_since, binder, Table(f"subjects_{subject}"))
-                sql = f"CREATE TEMPORARY TABLE seen_{name}_{subject} ON COMMIT DROP AS {query.get_sql()}"
-                self._cursor.execute(sql, binder.values)
-                self._cursor.execute(f"ANALYZE seen_{name}_{subject}")
+                self._cursor.execute(statements.GATHER.format(name=f"{name}_{subject}", query=query), binder.values)
 
     def _evaluate_safely(self, saved: _Saved) -> bool:
         """Evaluates one cohort; where that fails, remembers whom it has missed, and why. Whether it went well."""
@@ -197,7 +197,7 @@ class _Tick:
         else:
             self._cursor.execute(statements.SWITCHED_ON, values)
             ((values["floor"], values["known_to"]),) = self._cursor.fetchall()
-            self._cursor.execute(statements.FIND_CANDIDATES, values)
+            self._cursor.execute(statements.FIND_CANDIDATES.format(name=saved.cohort.subject), values)
         self._cursor.execute(statements.KEEP_FOR_LATER, values)
         self._cursor.execute(statements.FORGET_MISSED, values)
         self._judge(saved.cohort, values, is_new=is_new)
@@ -205,7 +205,8 @@ class _Tick:
 
     def _judge(self, cohort: Cohort, values: dict[str, Any], *, is_new: bool) -> None:
         """Judges the candidates, and writes what has turned."""
-        sources = Sources(cohort.subject, is_gathered=not is_new, gathered_since=self._gathered_since)
+        is_gathered = not is_new and not self._has_others(cohort.subject, values)
+        sources = Sources(cohort.subject, is_gathered=is_gathered, gathered_since=self._gathered_since)
         if judged := judge(self._cursor, cohort.members, sources, self._instant, self._ids):
             self._judged += judged
             if not is_new:
@@ -214,6 +215,13 @@ class _Tick:
             self._cursor.execute(statements.SAVE_DEADLINES, values)
             self._save_turns(cohort, sources, values, is_new=is_new)
         self._cursor.execute(statements.CLEAR)
+
+    def _has_others(self, subject: str, values: dict[str, Any]) -> bool:
+        """Whether another cohort of this tick brought candidates whose events were not gathered."""
+        if not values["inner"]:
+            return False
+        self._cursor.execute(statements.HAS_OTHERS.format(name=subject))
+        return bool(self._cursor.fetchall()[0][0])
 
     def _save_turns(self, cohort: Cohort, sources: Sources, values: dict[str, Any], *, is_new: bool) -> None:
         self._cursor.execute(statements.END_MEMBERSHIPS, values)

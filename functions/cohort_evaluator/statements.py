@@ -77,14 +77,24 @@ SELECT subject_id, min(at) AS at FROM (
 GROUP BY 1
 """
 
-# The last instant that was told of a subject, or at which the version was switched on: nothing before it changes.
-_FLOOR: Final = """
-LEFT JOIN LATERAL (SELECT max(greatest(m.entered_at, m.exited_at)) AS at FROM memberships m
-                   WHERE m.subject_id = found.subject_id AND m.cohort_id = %(cohort)s) AS last ON true
+# In the order of time, so that short windows find what they hold side by side.
+GATHER: Final = """
+CREATE TEMPORARY TABLE seen_{name} ON COMMIT DROP AS SELECT * FROM ({query}) AS gathered ORDER BY occurred_at;
+CREATE INDEX ON seen_{name} (occurred_at);
+ANALYZE seen_{name}
 """
-FIND_CANDIDATES: Final = f"""
+
+# The last instant that was told of a subject, or at which the version was switched on: nothing before it changes. It is
+# looked up for all cohorts at once, but of those whom only another cohort of this tick brought.
+FIND_FLOORS: Final = """
+CREATE TEMPORARY TABLE floors_{name} ON COMMIT DROP AS
+SELECT m.cohort_id, m.subject_id, max(greatest(m.entered_at, m.exited_at)) AS at
+FROM subjects_{name} s JOIN memberships m USING (subject_id) GROUP BY 1, 2;
+ANALYZE floors_{name}
+"""
+FIND_CANDIDATES: Final = """
 INSERT INTO candidates
-SELECT found.subject_id, greatest(found.at, last.at, %(floor)s)
+SELECT found.subject_id, greatest(found.at, known.at, last.at, %(floor)s)
 FROM (SELECT subject_id, min(at) AS at FROM (
           SELECT subject_id, CASE WHEN is_linked THEN '-infinity' ELSE since END AS at FROM touched
           WHERE is_company = %(is_company)s AND since <= %(instant)s
@@ -96,8 +106,17 @@ FROM (SELECT subject_id, min(at) AS at FROM (
           SELECT subject_id, at FROM told WHERE cohort_id = ANY (%(inner)s)) AS any_of
       GROUP BY 1) AS found
 JOIN identities i ON i.identity_id = found.subject_id AND i.person_id = i.identity_id
-{_FLOOR}
-"""  # noqa: S608 (a part of the statement)
+LEFT JOIN subjects_{name} s ON s.subject_id = found.subject_id
+LEFT JOIN floors_{name} known ON known.subject_id = found.subject_id AND known.cohort_id = %(cohort)s
+LEFT JOIN LATERAL (SELECT max(greatest(m.entered_at, m.exited_at)) AS at FROM memberships m
+                   WHERE s.subject_id IS NULL AND m.subject_id = found.subject_id AND m.cohort_id = %(cohort)s)
+          AS last ON true
+"""
+# Whether there is one whose events were not gathered: only another cohort of this tick brought it.
+HAS_OTHERS: Final = """
+SELECT EXISTS (SELECT FROM candidates c
+               WHERE NOT EXISTS (SELECT FROM subjects_{name} s WHERE s.subject_id = c.subject_id))
+"""
 FIND_EVERYBODY: Final = """
 INSERT INTO candidates
 SELECT identity_id, %(instant)s FROM identities

@@ -65,6 +65,18 @@ class Own(Term):
         raise NotImplementedError
 
 
+class Written(Own):
+    """SQL of ours as it is."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = text
+
+    def render(self, _kwargs: dict[str, Any]) -> str:
+        """The SQL alone."""
+        return self._text
+
+
 class Infix(Own):
     """Two terms with an operator between them, in brackets."""
 

@@ -6,7 +6,7 @@ from typing import Any
 from pypika.terms import Criterion, Term
 
 from cohort_evaluator.conditions import Calendar, Fixed, Rolling, Window
-from cohort_evaluator.terms import NEVER, Binder, Own, add, coalesce, start_period
+from cohort_evaluator.terms import NEVER, Binder, Own, Written, add, coalesce, start_period
 
 LONGEST = {"day": timedelta(days=1, hours=2), "week": timedelta(days=7, hours=2), "month": timedelta(days=31, hours=2)}
 
@@ -53,36 +53,36 @@ def find_earliest(window: Window, instant: datetime) -> datetime | None:
     return window.since
 
 
+def find_last_entry(window: Window, instant: datetime) -> datetime:
+    """An instant by which all events before another have entered."""
+    if isinstance(window, Rolling):
+        return instant + window.ending
+    return instant + LONGEST[window.unit] if isinstance(window, Calendar) else instant
+
+
 def _shift(window: Calendar, instant: Term, count: int, binder: Binder, earliest: datetime) -> Term:
     """Looks a period up among those of the time that matters, each worked out once; later ones are worked out."""
     since = find_earliest(window, earliest)
     key = (window.unit, window.zone, window.week_start, since)
     if key not in binder.shared:
-        binder.shared[key] = (f"p{len(binder.shared)}", _Periods(window, since, binder))
+        binder.shared[key] = (f"p{len(binder.shared)}", _list_periods(window, since, binder))
     unit, zone = binder.bind(window.unit, "text"), binder.bind(window.zone, "text")
     worked_out = start_period(instant, unit, window.week_start, zone, count)
     return coalesce(_Period(binder.shared[key][0], instant, zone, count), worked_out)
 
 
-class _Periods(Own):
+def _list_periods(window: Calendar, since: datetime | None, binder: Binder) -> Written:
     """The periods from an instant on: where the wall clock shows their beginnings, and the instants of these."""
-
-    def __init__(self, window: Calendar, since: datetime | None, binder: Binder) -> None:
-        super().__init__()
-        since_place, unit = binder.bind(since).get_sql(), binder.bind(window.unit, "text").get_sql()
-        zone, start = binder.bind(window.zone, "text").get_sql(), window.week_start if window.unit == "week" else 0
-        first = f"date_trunc({unit}, ({since_place} AT TIME ZONE {zone}) - interval '{start} days')"
-        midnight = f"{first} + interval '{start} days' + k * ('1 ' || {unit})::interval"
-        begins = f"start_period({since_place}, {unit}, {window.week_start}, {zone}, k)"
-        # From the one before on: where clocks are put back at midnight the day before begins again for an hour.
-        self._sql = (
-            f"SELECT array_agg({midnight} ORDER BY k) AS midnights, array_agg({begins} ORDER BY k) AS starts "  # noqa: S608
-            f"FROM generate_series(-1, {3 * window.count + 12}) AS k"
-        )
-
-    def render(self, _kwargs: dict[str, Any]) -> str:
-        """The SQL alone."""
-        return self._sql
+    since_place, unit = binder.bind(since).get_sql(), binder.bind(window.unit, "text").get_sql()
+    zone, start = binder.bind(window.zone, "text").get_sql(), window.week_start if window.unit == "week" else 0
+    first = f"date_trunc({unit}, ({since_place} AT TIME ZONE {zone}) - interval '{start} days')"
+    midnight = f"{first} + interval '{start} days' + k * ('1 ' || {unit})::interval"
+    begins = f"start_period({since_place}, {unit}, {window.week_start}, {zone}, k)"
+    # From the one before on: where clocks are put back at midnight the day before begins again for an hour.
+    return Written(
+        f"SELECT array_agg({midnight} ORDER BY k) AS midnights, array_agg({begins} ORDER BY k) AS starts "  # noqa: S608
+        f"FROM generate_series(-1, {3 * window.count + 12}) AS k"
+    )
 
 
 class _Period(Own):

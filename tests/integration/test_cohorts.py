@@ -116,6 +116,60 @@ def test_brief_membership_between_ticks_is_told(world: World) -> None:
     assert world.read() == [("ada", 3000, 2970), ("ada", 2000, 1970)]
 
 
+def test_new_version_of_an_inner_cohort_moves_the_outer_one(world: World) -> None:
+    """Nobody was touched and nothing is due, yet the outer cohort sees what its candidates did."""
+    world.save({"share": 0}, "inner")
+    outer = {"all": [{"cohort": "inner"}, {"did": CALL, "count": {">=": 1}, "window": {"last": "2 hours"}}]}
+    world.save(outer, "outer")
+    world.call("ada", 3000)
+    world.tick(2800)
+    assert world.read("outer") == []
+    world.save({"share": 1}, "inner")
+    world.tick(2700)
+    assert world.read("outer") == [("ada", 2700, None)]
+
+
+def test_old_events_count_where_windows_reach_that_far(world: World) -> None:
+    """What is older than what a tick reads of everybody is read of those for whom it matters."""
+    day = 86400
+    world.call("ada", 300 * day)
+    world.call("ada", 10 * day)
+    world.call("bob", 20 * day)
+    ever = {"ever": True}
+    definitions: dict[str, Any] = {
+        "ever": {"did": CALL, "count": {">=": 2}, "window": ever},
+        "once": {"did": {"event": "call", "where": {"status": 500}}, "count": {">=": 1}, "window": ever},
+        "first": {"did_first": CALL, "window": {"last": "30 days"}},
+        "last": {"last": {"event": "call", "where": {"route": "/orders"}}, "has": {"status": 500}, "window": ever},
+        "came-back": {"restarted": CALL, "within": "30 days", "after_pause_of": "60 days"},
+        "silent": {"did_not": CALL, "window": {"last": "200 days"}, "not_observed_that_long": False},
+        "new": {
+            "did_not": {"event": "call", "where": {"status": 500}},
+            "window": {"days": 30, "zone": "UTC", "current": "included"},
+            "not_observed_that_long": False,
+        },
+    }
+    world.call("cat", 360 * day, status=500)
+    for name, members in definitions.items():
+        world.save({"all": [members, {"trait": "metadata.go", "exists": False}]}, name)
+    for user in ("ada", "bob", "cat"):
+        world.identify("identify", 500 * day, userId=user, traits={"go": True})
+    world.tick(100)
+    for user in ("ada", "bob", "cat"):
+        world.identify("identify", 90, userId=user, traits={"go": None})
+    world.tick(80)
+    found = {name: [user for user, _, _ in world.read(name)] for name in definitions}
+    assert found == {
+        "ever": ["ada"],
+        "once": ["cat"],
+        "first": ["bob"],
+        "last": ["cat"],
+        "came-back": ["ada"],
+        "silent": ["cat"],
+        "new": ["ada", "cat"],
+    }
+
+
 def test_every_condition_runs(world: World) -> None:
     """Each compiles to SQL that Postgres takes, for users and companies, over mails and calls."""
     mail = {
