@@ -31,10 +31,11 @@ from bench.stack import measure_stack
 from bench.start_up import measure_listener
 from bench.stored import BATCH_SIZE, MONTHS, write_bodies
 from bench.traffic import START
+from bench.usage import measure_usage
 from bench.vocabulary import BENCHMARK_VOCABULARY
 
 OF_DATABASE = ("load", "size", "query", "filters", "pages", "console", "metrics", "export", "recipients")
-PARTS = (*OF_DATABASE, "parsing", "behaviour", "listener", "stack")
+PARTS = (*OF_DATABASE, "parsing", "behaviour", "usage", "listener", "stack")
 
 
 def read_parts(text: str) -> list[str]:
@@ -125,6 +126,8 @@ def main() -> int:
         figures += measure_parsing()
     if "behaviour" in options.only:
         figures += measure_behaviour(options.events)
+    if "usage" in options.only:
+        figures += measure_usage(options.events)
     if "listener" in options.only:
         figures += measure_listener(options.seed)
     if "stack" in options.only:

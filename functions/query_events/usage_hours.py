@@ -23,7 +23,7 @@ SETTINGS: Final = (
 # The period before the range is told apart from it, and has no bucket.
 _HOURS: Final = """
 ranges (is_before, first, last) AS ({ranges}),
-extent AS (SELECT min(occurred_at) AS earliest, max(occurred_at) AS latest FROM activities),
+extent AS (SELECT min(starts_at) AS earliest, max(starts_at) + interval '7 days' AS latest FROM activities_partitions),
 packed_hours AS MATERIALIZED (
     SELECT hour FROM usage_hours WHERE ready AND hour <> ALL (ARRAY(SELECT hour FROM usage_stale_hours))
 ),

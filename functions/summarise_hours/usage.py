@@ -18,8 +18,7 @@ USAGE = Steps(
     announce="""
 INSERT INTO usage_hours (hour)
 SELECT hour FROM generate_series(
-    date_trunc('hour', (SELECT min(occurred_at) FROM activities)), %s::timestamptz - interval '1 hour', '1 hour'
-) AS hour
+    (SELECT min(starts_at) FROM activities_partitions), %s::timestamptz - interval '1 hour', '1 hour') AS hour
 ON CONFLICT DO NOTHING
 """,
     await_loads="LOCK TABLE ONLY activities IN SHARE MODE",

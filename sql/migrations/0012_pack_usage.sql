@@ -71,4 +71,4 @@ REVOKE ALL ON FUNCTION forget_usage FROM PUBLIC;
 
 GRANT SELECT (hour) ON usage_hours TO mailwake_loader;
 GRANT INSERT ON usage_stale_hours TO mailwake_loader;
-GRANT SELECT ON usage_hours, usage_stale_hours, first_activities TO mailwake_query;
+GRANT SELECT ON usage_hours, usage_stale_hours, first_activities, activities_partitions TO mailwake_query;

@@ -16,7 +16,7 @@ def test_unknown_parts_are_refused(text: str) -> None:
     with pytest.raises(
         argparse.ArgumentTypeError,
         match="parts are load, size, query, filters, pages, console, metrics, export, recipients, parsing, behaviour, "
-        "listener, stack",
+        "usage, listener, stack",
     ):
         read_parts(text)
 
