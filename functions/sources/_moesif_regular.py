@@ -18,7 +18,7 @@ from msgspec import UNSET, Raw, UnsetType
 from common.activities import CALL, USER, Activity, Identity, Operation
 from providers._fields import UNSTORABLE
 from sources._fields import LARGEST_INT, LONGEST_ID, LONGEST_NAME, find_salt, make_key, read_name, shape_route
-from sources.moesif import DIRECTIONS, LONGEST_TEXT, SOURCE
+from sources.moesif import DIRECTIONS, LONGEST_TEXT, SOURCE, find_agent_name, take_agent
 
 # Verbs that need no look at their letters; others take the other way.
 METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
@@ -239,9 +239,10 @@ def _take_response(response: Any, instant: int) -> tuple[int | None, int | None]
 
 
 def _take_agent(headers: dict[str, Any]) -> str | None:
-    agent = headers.pop("User-Agent", UNSET)
-    if agent is UNSET:
+    name = find_agent_name(headers)
+    if name is None:
         return None
+    agent = take_agent(headers, name)
     if type(agent) is not str:
         raise ValueError("odd")
     return cast("str", _agents[agent])

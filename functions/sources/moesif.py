@@ -49,6 +49,8 @@ COLLECTIONS: Final = {
 }
 ANSWER: Final = Reply(201, "{}")
 LONGEST_TEXT: Final = 300  # characters of a user agent or a version
+AGENT: Final = "User-Agent"
+SMALL_AGENT: Final = "user-agent"  # as Node.js and HTTP/2 have it
 DIRECTIONS: Final = ("Incoming", "Outgoing", "Internal")
 UNTIMED: Final = "untimed"  # an action whose time is that of its arrival
 # What clients ask for before they send: all calls are wanted, nothing is blocked.
@@ -138,9 +140,11 @@ def _read_call(item: Json, position: int, _delivery: Delivery) -> Iterator[Item]
         method = read_name(method)
     agent = None
     headers = asked.get("headers")
-    if type(headers) is dict and _is_short(headers.get("User-Agent")):
-        asked["headers"] = headers = headers.copy()
-        agent = headers.pop("User-Agent")
+    if type(headers) is dict:
+        name = find_agent_name(headers)
+        if name is not None and _is_short(headers[name]):
+            asked["headers"] = headers = headers.copy()
+            agent = take_agent(headers, name)
     version = asked.get("api_version")
     if _is_short(version):
         del asked["api_version"]
@@ -230,6 +234,21 @@ def _take_duration(told: Json, occurred_at: datetime) -> int | None:
 def _take_direction(detail: Json) -> str | None:
     direction = detail.get("direction")
     return str(detail.pop("direction")) if direction in DIRECTIONS else None
+
+
+def find_agent_name(headers: Json) -> str | None:
+    """What the header is called that may be taken out; None too where both are there: restoring could not tell."""
+    if SMALL_AGENT not in headers:
+        return AGENT if AGENT in headers else None
+    return None if AGENT in headers else SMALL_AGENT
+
+
+def take_agent(headers: Json, name: str) -> Any:
+    """The user agent, taken out of the headers; an empty text stays where the name was in small letters."""
+    agent = headers.pop(name)
+    if name == SMALL_AGENT:
+        headers[name] = ""
+    return agent
 
 
 def _is_short(value: object) -> bool:
@@ -337,7 +356,8 @@ def _restore_call(item: Json, activity: Activity) -> None:
     if operation.api_version is not None:
         request["api_version"] = operation.api_version
     if activity.agent is not None:
-        request["headers"]["User-Agent"] = activity.agent
+        headers = request["headers"]
+        headers[SMALL_AGENT if SMALL_AGENT in headers else AGENT] = activity.agent
     if operation.direction is not None:
         item["direction"] = operation.direction
     if item.get("response") is not None:

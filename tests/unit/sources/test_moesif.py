@@ -83,6 +83,28 @@ def test_action_comes_back_whole(place: str) -> None:
         assert isinstance(found, Unparseable) or restore(found) == item
 
 
+@pytest.mark.parametrize(
+    ("headers", "agent"),
+    [
+        ({"User-Agent": "a/1"}, "a/1"),
+        ({"user-agent": "a/1", "host": "x"}, "a/1"),
+        ({"user-agent": ""}, None),
+        ({"User-Agent": ""}, None),
+        ({"User-Agent": "a/1", "user-agent": ""}, None),
+        ({"User-Agent": "a/1", "user-agent": "b/2"}, None),
+        ({"user-agent": 7}, None),
+        ({"user-agent": ["a/1"]}, None),
+        ({"User-Agent": "a/1", "user-agent": "b/2", "": "c/3"}, None),
+    ],
+)
+def test_agents_in_capitals_and_small_letters(headers: dict[str, Any], agent: str | None) -> None:
+    """Node.js and HTTP/2 have headers' names in small letters; the call comes back as it was."""
+    item = change(CALL, "request.headers", headers)
+    call = read_one([item])
+    assert call.agent == agent
+    assert restore(call) == item
+
+
 def test_array_is_read_one_by_one() -> None:
     """One bad item of a batch does not hold back the others."""
     items = [CALL, {"request": {"uri": "x"}}, 7, CALL]

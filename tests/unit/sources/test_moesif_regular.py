@@ -19,7 +19,8 @@ MORE_PLACES = [
 ]  # fmt: skip
 ABSENT_PLACES = ("request.body", "tags", "other", "request.other", "blocked_by")  # of CALL
 MORE_VALUES: list[object] = [
-    *VALUES, "Outgoing", "PATCH", 200, 10_000, 2**31, "x" * 400, "\u00e9", {"a": {"User-Agent": "b"}}, [["x"]],
+    *VALUES, {"user-agent": "a/1"}, {"User-Agent": "a", "user-agent": "b"}, {"user-agent": 1},
+    "Outgoing", "PATCH", 200, 10_000, 2**31, "x" * 400, "\u00e9", {"a": {"User-Agent": "b"}}, [["x"]],
     "https://x.example/a/b@c/11?y#z", "2026-11-21T11:00:00.308z", "2026-11-21T11:00:60.308Z",
 ]  # fmt: skip
 
