@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response
 
 from local.stack import Stack
-from tests.console import calls, traffic
+from tests.console import calls, cohorts, traffic
 from tests.console.chromium import open_browser
 from tests.console.provider import CLIENT_ID, Provider
 from tests.unit.authorizer.oidc_issuer import AUDIENCE
@@ -36,6 +36,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with Stack(directory=tmp_path_factory.mktemp("stack")) as running:
         traffic.load(running)
         calls.load(running)
+        cohorts.load(running)
         yield running
 
 
@@ -166,3 +167,4 @@ def hostile(stack: Stack) -> None:
     """Values that try to be markup."""
     calls.load_hostile(stack)
     traffic.load_hostile(stack)
+    cohorts.load_hostile(stack)

@@ -6,6 +6,7 @@ from urllib.parse import quote
 from playwright.sync_api import Page, expect
 
 from local.stack import Stack
+from tests.console.cohorts import CIRCLE, FAILING
 from tests.console.traffic import ADA, HOSTILE, MARKUP
 
 
@@ -42,6 +43,10 @@ VIEWS = (
     View(at("usage", "", "days=7&company=globex&metric=queue_length"), "Only globex: show all companies"),
     View(at("usage", "", f"days=365&metric={quote(MARKUP, safe='')}"), MARKUP),
     View(at("usage", "", "company=nobody"), "No API call in these days."),
+    View(at("cohorts"), "Two failed calls within 2 days, no bounce", "cohorts"),
+    View(at("cohorts", FAILING), "Who entered and left", "cohort"),
+    View(at("cohorts", CIRCLE[0]), "Nobody is in now."),
+    View(at("cohorts", "nothing"), "There is no such cohort."),
     View(at("arrivals"), "Could not be read", "arrivals"),
     View("#/nothing", "There is no such view"),
 )

@@ -41,6 +41,10 @@ export const paths = {
   usage: "/api/v1/usage",
   retention: "/api/v1/usage/retention",
   samples: "/api/v1/samples",
+  cohorts: "/api/v1/cohorts",
+  cohort: (name) => `/api/v1/cohorts/${encodeURIComponent(name)}`,
+  members: (name) => `/api/v1/cohorts/${encodeURIComponent(name)}/members`,
+  transitions: (name) => `/api/v1/cohorts/${encodeURIComponent(name)}/transitions`,
   batches: "/api/v1/batches",
   quarantine: "/api/v1/quarantine",
 };

@@ -1,5 +1,6 @@
 // The console: a search box, and the view that the address names.
 import { Arrivals } from "./arrivals.js";
+import { Cohorts } from "./cohorts.js";
 import { EventView, MessageView } from "./details.js";
 import { html, render, useEffect, useLayoutEffect, useRef, useState } from "./dom.js";
 import { Heading, Nothing } from "./parts.js";
@@ -18,9 +19,10 @@ const VIEWS = {
   events: EventView,
   metrics: Metrics,
   usage: Usage,
+  cohorts: Cohorts,
   arrivals: Arrivals,
 };
-const TABS = [["", "Look up"], ["metrics", "Delivery"], ["usage", "API usage"], ["arrivals", "Arrivals"]];
+const TABS = [["", "Look up"], ["metrics", "Delivery"], ["usage", "API usage"], ["cohorts", "Cohorts"], ["arrivals", "Arrivals"]];
 
 function Home() {
   return html`<${Heading} title="What became of a mail?" />
@@ -81,7 +83,7 @@ function App() {
       <p><button type="button" onClick=${() => location.reload()}>Try again</button></p></main>`;
   }
   const View = VIEWS[place.view] ?? Unknown;
-  const tab = ["metrics", "usage", "arrivals"].includes(place.view) ? place.view : "";
+  const tab = ["metrics", "usage", "cohorts", "arrivals"].includes(place.view) ? place.view : "";
   const isMasked = !session.scopes.some((scope) => scope === "pii:read" || scope === "admin");
   const skip = (event) => {
     event.preventDefault();
