@@ -53,7 +53,8 @@ def check_address(text: str) -> None:
     except ValueError:
         raise ForbiddenTargetError("its name leads to no address") from None
     is_translated = address.version == 6 and any(address in network for network in TRANSLATED)
-    if "%" in text or is_translated or not address.is_global or address.is_multicast or address.is_reserved:
+    is_local = address.version == 6 and address.is_site_local
+    if "%" in text or is_translated or is_local or not address.is_global or address.is_multicast or address.is_reserved:
         raise ForbiddenTargetError("its name leads to an address that is not public")
 
 

@@ -1,0 +1,169 @@
+"""Each object of the outbox is sent once, whatever breaks off where."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from common.json_text import decode_json
+from mailer.ledger import BROKEN_OFF, Claim, Ledger
+from mailer.outgoing import Outgoing
+from mailer.sending import LaterError, Sender
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+SCHEDULES = 1_000
+BODY: dict[str, Any] = {
+    "created_at": "2026-11-21T12:00:00.000Z",
+    "notification": {
+        "name": "team",
+        "cohort": "one",
+        "cohort_title": "One",
+        "subject": "user",
+        "channel": {"email": {"to": ["team@example.com"]}},
+    },
+    "period": {"from": "2026-11-21T11:45:00.000Z", "to": "2026-11-21T12:00:00.000Z"},
+    "counts": {"added": 1, "removed": 0, "members": 7},
+    "added": [{"id": "ada", "entered_at": "2026-11-21T11:50:00.000Z", "fields": {}, "cause": {}}],
+    "removed": [],
+    "cut": False,
+}
+
+
+class CrashError(BaseException):
+    """The function is killed."""
+
+
+class World:
+    """DynamoDB of moto's; SES and S3, which count what they get; a clock; and whatever may break off."""
+
+    def __init__(self, client: Any, *, again: bool = False) -> None:
+        self.client = client
+        self.now = NOW
+        self.sent: Counter[str] = Counter()
+        self.reports: list[dict[str, Any]] = []
+        self.random: Random | None = None
+        self.sender = Sender(
+            ledger=Ledger(self, "ledger"),
+            reports=self,  # type: ignore[arg-type]  # a bucket, as far as it is used
+            outgoing=Outgoing(),
+            ses=self,
+            find_secrets=lambda _: [],
+            sender="mailwake@example.com",
+            configuration_set="",
+            console="",
+            send_unknown=again,
+            clock=lambda: self.now,
+            random=Random(1),
+        )
+
+    def _maybe_crash(self) -> None:
+        if self.random and self.random.random() < 0.2:
+            raise CrashError
+
+    def get_item(self, **given: Any) -> Any:
+        """DynamoDB."""
+        self._maybe_crash()
+        return self.client.get_item(**given)
+
+    def put_item(self, **given: Any) -> Any:
+        """DynamoDB; the function may die before or behind it."""
+        self._maybe_crash()
+        answer = self.client.put_item(**given)
+        self._maybe_crash()
+        return answer
+
+    def send_email(self, **given: Any) -> dict[str, str]:
+        """SES; the mail may have gone although nobody heard of it."""
+        self._maybe_crash()
+        tags = {tag["Name"]: tag["Value"] for tag in given["EmailTags"]}
+        self.sent[tags["mailwake-id"]] += 1
+        self._maybe_crash()
+        return {"MessageId": "m"}
+
+    def put_new(self, _key: str, body: bytes, _metadata: Mapping[str, str], _digest: str) -> bool:
+        """S3."""
+        self._maybe_crash()
+        self.reports.append(decode_json(body))
+        self._maybe_crash()
+        return True
+
+    def send(self, name: str) -> str:
+        """One delivery of the queue's message: what became of it."""
+        try:
+            return self.sender.send({**BODY, "id": name})
+        except LaterError:
+            return "later"
+        except CrashError:
+            return "crashed"
+
+    def read_state(self, name: str) -> str | None:
+        """The ledger's."""
+        found = self.client.get_item(TableName="ledger", Key={"id": {"S": name}}).get("Item")
+        return None if found is None else str(found["state"]["S"])
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """DynamoDB with the ledger's table."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        client.create_table(
+            TableName="ledger",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        )
+        yield client
+
+
+def test_object_is_sent_once(client: Any) -> None:
+    """However often its message comes."""
+    world = World(client)
+    assert [world.send("a"), world.send("a")] == ["sent", "settled before"]
+    assert world.sent == {"a": 1}
+    assert [(one["state"], one["attempt"], one["recipient"]) for one in world.reports] == [
+        ("sent", 1, "team@example.com")
+    ]
+
+
+def test_two_at_once_send_once(client: Any) -> None:
+    """Who comes second waits."""
+    ledger = Ledger(client, "ledger")
+    assert ledger.claim("a", NOW).claim is Claim.OURS
+    assert ledger.claim("a", NOW).claim is Claim.BUSY
+    assert ledger.claim("a", NOW + BROKEN_OFF).claim is Claim.UNKNOWN
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_nothing_is_lost_or_sent_twice_wherever_it_breaks_off(client: Any, again: bool) -> None:
+    """Over random crashes at every boundary: settled mails went once; where that is not known, it is reported."""
+    world = World(client, again=again)
+    for number in range(SCHEDULES // 2):
+        name, world.random = f"n{number}", Random(number)
+        settled_sends = None
+        for _ in range(60):
+            world.send(name)
+            if world.read_state(name) in ("settled", "unknown") and settled_sends is None:
+                settled_sends = world.sent[name]
+            world.now += timedelta(minutes=world.random.choice([1, 30, 600]))
+            if settled_sends is not None and world.random.random() < 0.3:
+                break
+        world.random = None
+        world.send(name)
+        state = world.read_state(name)
+        assert state in ("settled", "unknown"), name
+        assert world.sent[name] == settled_sends, f"{name} was sent behind its settlement"
+        told = {one["state"] for one in world.reports if one["id"] == name}
+        assert told & {"sent", "unknown"}, f"{name}: nobody was told"
+        if not again:
+            assert world.sent[name] <= 1, name
+        if state == "settled":
+            assert world.sent[name] >= 1, name
