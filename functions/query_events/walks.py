@@ -17,9 +17,9 @@ from query_events.standings import Standing, Tally, find_standing, list_missing,
 from query_events.states import Fact, get_position
 from query_events.timelines import Position, read_all_kinds, read_kinds
 
-FEW = 500  # events of one recipient that are read at once
+FEW = 2_000  # events of one recipient that are read at once
 STRETCH, STRETCH_LEAST = 8, 100  # events that are walked, where there are more: for each entry of a page, and besides
-AGES = tuple(timedelta(days=days) for days in (1, 3, 10, 31, 124, 496))  # that a walk goes back before it takes all
+AGES = tuple(timedelta(days=2**number) for number in range(10))  # that a walk goes back before it takes all
 LEAST_KEY = -(2**63)
 
 FACTS = "SELECT occurred_at, event_key, kind_key, reason, message_id FROM events WHERE recipient = %(recipient)s"
