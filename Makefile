@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo run replay logs api-key test test-console vendor test-clients test-openapi fuzz check bench build format docs lock clean \
+.PHONY: help demo run replay logs api-key test test-console vendor test-clients test-openapi fuzz oracle check bench build format docs lock clean \
 	check-style check-types check-template check-build check-tests
 
 ARCH ?= arm64
@@ -30,7 +30,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  variables: PORT=8600 (run, demo, replay, logs, api-key)  EVENTS=1000000 (bench)  SECONDS=60 (fuzz)  ARCH=arm64|x86_64 (build)"
+	@echo "  variables: PORT=8600 (run, demo, replay, logs, api-key)  EVENTS=1000000 (bench)  SECONDS=60 (fuzz)  SCHEDULES=20000 (oracle)  ARCH=arm64|x86_64 (build)"
 	@echo "             PYTHON=/path/to/python (for a new .venv)      ARGS='…' (passed on to test and to the local stack's commands)"
 
 ##@ The local stack
@@ -68,6 +68,12 @@ test-openapi: $(STAMP) ## hold the local stack against its OpenAPI document with
 SECONDS ?= 60
 fuzz: $(FUZZER) ## send webhooks that are a little wrong, for SECONDS
 	@PYTHONPATH=functions $(PY) -m tests.fuzz --seconds $(SECONDS) $(ARGS)
+
+# Of another seed each time: what differs is told with its own.
+SCHEDULES ?= 20000
+SEED ?= $(shell date +%s)
+oracle: $(STAMP) ## hold the evaluation of cohorts against an oracle, in so many random SCHEDULES
+	@COHORT_SCHEDULES=$(SCHEDULES) COHORT_SEED=$(SEED) $(PY) -m pytest tests/cohorts/test_schedules.py $(ARGS)
 
 check: $(STAMP) ## all that must hold: style, types, template, builds for both processors, every test
 	@$(MAKE) --no-print-directory check-style check-types check-build check-tests
