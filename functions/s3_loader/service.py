@@ -98,6 +98,7 @@ class LoaderService:
             return
         for (batch, _), load in zip(batches, loads, strict=True):
             self._loaded[batch.object_key] = load
+            del self._fetched[batch.object_key]
             _log_load(batch, load, started)
 
     def _read_small(self, notifications: Iterable[Notification]) -> Iterator[tuple[Batch, Content]]:
