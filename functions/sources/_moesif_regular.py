@@ -2,8 +2,8 @@
 
 Their fields are decoded at once into structures, what has no column as the JSON that it came in; taking the columns'
 fields out of a structure leaves the detail. A call with anything else in it (an unknown field, a number where text
-should be, a time that is not as JavaScript writes it) is handed back as it came, and takes the way in `moesif.py`,
-which takes any form and gives the same result.
+should be, a time without milliseconds) is handed back as it came, and takes the way in `moesif.py`, which takes any
+form and gives the same result.
 """
 
 import re
@@ -22,6 +22,7 @@ from sources.moesif import DIRECTIONS, LONGEST_TEXT, SOURCE, find_agent_name, ta
 
 # Verbs that need no look at their letters; others take the other way.
 METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
+CANONICAL: Final = len("2026-11-21T12:34:56.789Z")  # what follows from the instant; without its zone it stays
 REMEMBERED: Final = 50_000  # of each: users, operations, user agents, hours
 _TEXT: Any = (str | UnsetType | None, UNSET)
 _NUMBER: Any = (int | UnsetType | None, UNSET)
@@ -59,7 +60,7 @@ _make_activity = Activity._make
 _match_uuids = re.compile("(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\n?)++").fullmatch
 _match_hour = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:").fullmatch
 _match_second = re.compile("[0-5][0-9]:[0-5][0-9][.]").fullmatch
-_match_end = re.compile("[0-9]{3}Z").fullmatch
+_match_end = re.compile("[0-9]{3}Z?").fullmatch
 
 
 class _Memory(dict[Any, Any]):
@@ -91,7 +92,7 @@ def _read_second(text: str) -> int:
 
 
 def _read_end(text: str) -> int:
-    """The milliseconds of `789Z`."""
+    """The milliseconds of `789Z`, or of `789`, which is in UTC, too."""
     if _match_end(text) is None:
         raise ValueError(text)
     return int(text[:3])
@@ -187,7 +188,9 @@ def _read_call(call: Any, position: int, key: tuple[int, int | None]) -> Activit
     direction, version = call.direction or None, request.api_version or None
     operation = _operations[request.verb, shape_route(request.uri), status, direction, version]
     agent = _take_agent(request.headers) if request.headers else None
-    request.time = request.verb = UNSET
+    request.verb = UNSET
+    if len(time) == CANONICAL:
+        request.time = UNSET
     user, company, weight = call.user_id, call.company_id, call.weight
     identity = None
     if user:
@@ -209,7 +212,7 @@ def _read_call(call: Any, position: int, key: tuple[int, int | None]) -> Activit
     metadata = bytes(call.metadata) if call.metadata else b""
     return _make_activity(
         (
-            _fromisoformat(time),
+            _fromisoformat(time if len(time) == CANONICAL else time + "Z"),
             *key,
             operation,
             identity,
@@ -234,7 +237,9 @@ def _take_response(response: Any, instant: int) -> tuple[int | None, int | None]
         duration = _hours[time[:14]] + _seconds[time[14:20]] + _ends[time[20:]] - instant
         if not 0 <= duration <= LARGEST_INT:
             raise ValueError("odd")
-    response.time = response.status = UNSET
+        if len(time) == CANONICAL:
+            response.time = UNSET
+    response.status = UNSET
     return None if status is UNSET else status, duration
 
 

@@ -22,6 +22,7 @@ MORE_VALUES: list[object] = [
     *VALUES, {"user-agent": "a/1"}, {"User-Agent": "a", "user-agent": "b"}, {"user-agent": 1},
     "Outgoing", "PATCH", 200, 10_000, 2**31, "x" * 400, "\u00e9", {"a": {"User-Agent": "b"}}, [["x"]],
     "https://x.example/a/b@c/11?y#z", "2026-11-21T11:00:00.308z", "2026-11-21T11:00:60.308Z",
+    "2026-11-21T11:00:00.251", "2026-11-21T11:00:00.251123", "2026-11-21T11:00:00.2511",
 ]  # fmt: skip
 
 
@@ -82,6 +83,7 @@ def test_usual_calls_take_the_quick_way() -> None:
     items = [CALL]
     for place in ("user_id", "company_id", "response", "response.time", "request.headers", "weight", "direction"):
         items += [change(CALL, place, ABSENT)]
+    items += [change(CALL, place, "2026-11-21T11:00:00.300") for place in ("request.time", "response.time")]
     items += [change(CALL, place, None) for place in ("user_id", "company_id", "session_token", "metadata")]
     found = list(parse_regular(json.dumps(items).encode()) or ())
     assert [type(one) for one in found] == [Activity] * len(items)
