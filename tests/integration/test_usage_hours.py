@@ -1,18 +1,22 @@
 """Packed hours: whatever came late, twice, or went, the numbers are what the calls themselves give."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from random import Random
 from typing import Any
 
 import pytest
+from psycopg2 import errors
+from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ
 from psycopg2.extensions import connection as Connection
 
 from local.postgres import SUPERUSER
 from maintain_partitions.partitions import maintain_partitions
 from query_events import usage_retention
-from s3_loader.behaviour import find_late_hours
+from s3_loader.behaviour import BEGIN, find_late_hours
 from summarise_hours.summaries import summarise_hours
 from summarise_hours.usage import USAGE as STEPS
 from tests.integration.conftest import NOW, Connect
@@ -152,6 +156,92 @@ def test_retention_forgets_hours_and_finds_new_firsts(connect: Connect) -> None:
     assert after["new_users"] > before["new_users"]
     assert after["new_companies"] > before["new_companies"]
     assert pack(connect) == 0
+
+
+COUNT_BY_HAND = """
+SELECT coalesce(sum(coalesce(weight, 1)), 0)::int, count(DISTINCT person_id)::int,
+       (SELECT count(*)::int FROM (
+            SELECT min(occurred_at) AS first FROM activities JOIN operations USING (operation_id)
+            JOIN identities USING (identity_id) WHERE activity_type = 'call' GROUP BY person_id) AS began
+        WHERE first >= %(from)s)
+FROM activities JOIN operations USING (operation_id) LEFT JOIN identities USING (identity_id)
+WHERE activity_type = 'call' AND occurred_at >= %(from)s AND occurred_at < %(to)s
+"""
+
+
+@pytest.mark.slow
+def test_loaders_and_summariser_at_once(connect: Connect) -> None:
+    """While both are at work, usage is at each instant what a count over the calls of the same state gives."""
+    random = Random(5)
+    calls = make_calls(random, 600)
+    random.shuffle(calls)
+    over, failures = threading.Event(), list[BaseException]()
+
+    def start(work: Callable[[], None]) -> threading.Thread:
+        def guarded() -> None:
+            try:
+                work()
+            except BaseException as failure:  # noqa: BLE001 (the test fails with it)
+                failures.append(failure)
+
+        thread = threading.Thread(target=guarded)
+        thread.start()
+        return thread
+
+    def send_part(connection: Connection, number: int) -> None:
+        part = calls[number::2]
+        for begin in range(0, len(part), 6):
+            load(connection, make_batch("moesif", "events", part[begin : begin + 6], key=f"{number}-{begin}"))
+
+    def summarise(migrator: Connection) -> None:
+        instant = NOW - timedelta(days=40)
+        while not over.is_set():
+            instant = min(NOW, instant + timedelta(hours=30))
+            summarise_hours(migrator, instant, lambda: True, STEPS)
+
+    loaders = [start(partial(send_part, connect("mailwake_loader"), number)) for number in range(2)]
+    summariser = start(partial(summarise, connect("mailwake_migrator")))
+    query = connect("mailwake_query")
+    query.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ)
+    bound = {"from": NOW - timedelta(days=20), "to": NOW}
+
+    def check_state() -> None:
+        with query.cursor() as cursor:
+            cursor.execute(COUNT_BY_HAND, bound)
+            ((calls, users, new_users),) = cursor.fetchall()
+        total = make_request(query, USAGE, {name: show(at) for name, at in bound.items()}, REP)["total"]
+        query.rollback()
+        assert (total["calls"], total["users"], total["new_users"]) == (calls, users, new_users)
+
+    rounds = 0
+    while any(thread.is_alive() for thread in loaders) and not failures:
+        check_state()
+        rounds += 1
+    over.set()
+    for thread in (*loaders, summariser):
+        thread.join()
+    assert not failures
+    assert rounds > 3
+    check_state()
+    check(connect)
+    pack(connect)
+    check(connect)
+
+
+def test_announcing_waits_for_loads(connect: Connect) -> None:
+    """A load that began before may not know that its hours are packed: they are not until it is over."""
+    loader, migrator = connect("mailwake_loader"), connect("mailwake_migrator")
+    load(loader, make_batch("moesif", "events", make_calls(Random(1), 20)))
+    with migrator, migrator.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '200ms'")
+    with loader.cursor() as cursor:
+        cursor.execute(BEGIN)
+        with pytest.raises(errors.LockNotAvailable):
+            summarise_hours(migrator, NOW, lambda: True, STEPS)
+        cursor.execute("ROLLBACK")
+    assert count(migrator, "usage_hours") > 0
+    assert select(migrator, "SELECT count(*) FROM usage_hours WHERE ready") == [(0,)]
+    assert pack(connect) > 0
 
 
 def test_only_what_is_older_than_the_packed_hours_is_late() -> None:
