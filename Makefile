@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo run replay logs api-key test test-console vendor test-clients test-openapi fuzz oracle check bench build format docs lock clean \
+.PHONY: help demo run replay logs api-key test test-console vendor test-clients test-openapi fuzz oracle check bench bench-cohorts build format docs lock clean \
 	check-style check-types check-template check-build check-tests
 
 ARCH ?= arm64
@@ -18,6 +18,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PY := $(BIN)/python
 FUZZER := $(VENV)/.fuzzer
+DUCKDB := $(VENV)/.duckdb
 NODE_CLIENTS := tests/clients/node/node_modules/.package-lock.json
 AGENTS := .cache/agents.installed
 NODE_CONSOLE := tests/console/node/node_modules/.package-lock.json
@@ -30,7 +31,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  variables: PORT=8600 (run, demo, replay, logs, api-key)  EVENTS=1000000 (bench)  SECONDS=60 (fuzz)  SCHEDULES=20000 (oracle)  ARCH=arm64|x86_64 (build)"
+	@echo "  variables: PORT=8600 (run, demo, replay, logs, api-key)  EVENTS=1000000 (bench, bench-cohorts)  SECONDS=60 (fuzz)  SCHEDULES=20000 (oracle)  ARCH=arm64|x86_64 (build)"
 	@echo "             PYTHON=/path/to/python (for a new .venv)      ARGS='…' (passed on to test and to the local stack's commands)"
 
 ##@ The local stack
@@ -99,6 +100,11 @@ check-tests: $(STAMP) $(NODE_CLIENTS) $(AGENTS) $(NODE_CONSOLE)
 bench: $(STAMP) ## measure load, size, parsing, start-up and queries, each beside its limit (ARGS='--only parsing')
 	@$(PY) -m bench --events $(EVENTS) $(ARGS)
 
+USERS ?= 50000
+COHORTS ?= 50
+bench-cohorts: $(DUCKDB) ## measure ticks of COHORTS cohorts over USERS and EVENTS beside judging everybody, and DuckDB
+	@$(PY) -m bench.cohorts --users $(USERS) --events $(EVENTS) --cohorts $(COHORTS) $(ARGS)
+
 BUILD_DIR ?= .aws-sam/build
 build: $(STAMP) ## sam build for ARCH into .aws-sam/build
 	@echo "sam build for $(ARCH) into $(BUILD_DIR)"
@@ -150,6 +156,11 @@ $(FUZZER): $(STAMP)
 	@echo "installing atheris into $(VENV) (this once) ..."
 	@$(PY) -m pip install --quiet --no-deps --only-binary :all: --group fuzz \
 		|| echo "atheris can't be installed here: coverage will not guide the search"
+	@touch $@
+
+$(DUCKDB): $(STAMP)
+	@echo "installing duckdb into $(VENV) (this once) ..."
+	@$(PY) -m pip install --quiet --no-deps --only-binary :all: --group bench
 	@touch $@
 
 $(NODE_CLIENTS): tests/clients/node/package.json tests/clients/node/package-lock.json | $(STAMP)

@@ -1,0 +1,86 @@
+"""A process that runs a tick as the evaluator function does, and tells how long it took and what it needed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import signal
+import time
+from collections import Counter, defaultdict
+from contextlib import closing
+from datetime import datetime
+from multiprocessing.connection import Connection as Pipe
+from typing import Any, Final, NamedTuple
+
+import psycopg2
+from psycopg2.extensions import cursor as Cursor
+
+WORK_MEM = "64MB"  # of the function's connection
+
+
+class Run(NamedTuple):
+    """What a tick took."""
+
+    seconds: float
+    peak_memory: int  # bytes, of the process since it began
+    cohorts: int
+    failed: int
+    judged: int  # pairs of a cohort and a subject
+    transitions: int
+    statements: dict[str, tuple[int, float]]  # of each: how often, and the seconds
+    by_cohort: dict[int, float]  # seconds of the statements of each cohort; 0 is what all share
+
+
+def run_tick(dsn: str, instant: datetime) -> Run:
+    """Runs one in a process of its own. Raises `RuntimeError` where that fails."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, dsn, instant), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        return ours.recv()  # type: ignore[no-any-return]
+    except EOFError:
+        raise RuntimeError("a tick failed: see above") from None
+    finally:
+        process.join(10)
+
+
+class _Timed(Cursor):
+    """Notes how long each statement takes."""
+
+    statements: Final[Counter[str]] = Counter()  # of the process
+    seconds: Final[defaultdict[str, float]] = defaultdict(float)
+    by_cohort: Final[defaultdict[int, float]] = defaultdict(float)
+    cohort = 0
+
+    def execute(self, query: Any, values: Any = None) -> None:
+        """As it was."""
+        if isinstance(values, dict) and "cohort" in values:
+            _Timed.cohort = values["cohort"]
+        at = time.perf_counter()
+        super().execute(query, values)
+        taken = time.perf_counter() - at
+        name = " ".join(str(query).split())[:60]
+        self.statements[name] += 1
+        self.seconds[name] += taken
+        self.by_cohort[_Timed.cohort] += taken
+
+
+def _serve(pipe: Pipe, dsn: str, instant: datetime) -> None:
+    from cohort_evaluator.evaluation import evaluate_cohorts
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    options = f"-c timezone=UTC -c work_mem={WORK_MEM}"
+    with closing(psycopg2.connect(dsn, options=options, cursor_factory=_Timed)) as connection:
+        at = time.perf_counter()
+        ticked = evaluate_cohorts(connection, instant)
+        seconds = time.perf_counter() - at
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    taken = {name: (count, _Timed.seconds[name]) for name, count in _Timed.statements.items()}
+    pipe.send(
+        Run(
+            *(seconds, peak, ticked.cohorts, ticked.failed, ticked.judged, ticked.transitions),
+            *(taken, dict(_Timed.by_cohort)),
+        )
+    )
