@@ -93,12 +93,16 @@ def _make_ticks(random: Random, middle: datetime) -> Iterator[Tick]:
 def _make_arrivals(random: Random, schedule: int, ticks: list[Tick]) -> Iterator[tuple[int, Arrive]]:
     """Things with the number of the tick before which each comes."""
     maker = Maker(random, name_people(schedule), schedule)
+    times: list[datetime] = []
     for _ in range(random.randint(3, 14)):
         slot = random.randrange(len(ticks) - 1)
         lag = random.choice(LAGS) if random.random() < 0.9 else -21_600  # a clock that is fast
         at = ticks[slot].at - timedelta(seconds=lag + random.choice(SHIFTS))
         if random.random() < 0.1:
             at += timedelta(microseconds=random.choice((1, 500_000, 1000)))
+        if times and random.random() < 0.25:
+            at = min(random.choice(times), ticks[slot].at + timedelta(hours=6))
+        times.append(at)
         happening = maker.make(at)
         # A load that waits must not hold what others need: who is who, and what is known, are written under locks.
         held = random.random() < 0.1 and happening.source != "sparkpost"
