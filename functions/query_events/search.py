@@ -57,7 +57,11 @@ def search_events(connection: Connection, values: Mapping[str, object], cursor: 
     A page begins behind the cursor, or after `offset` events. A cursor knows the total; else it is counted, unless
     `values` say that nobody wants it.
     """
-    shapes, bound = _bind(values)
+    begin, end = cast("datetime", values["from"]), cast("datetime", values["to"])
+    if cursor is not None:
+        # Else Postgres would read the index from the range's end on, as far as the cursor.
+        end = min(end - timedelta.resolution, cursor.occurred_at) + timedelta.resolution
+    shapes, bound = _bind({**values, "to": end})
     size = cast("int", values.get("per_page", DEFAULT_PAGE))
     bound |= {"limit": size + 1, "offset": offset}
     if cursor is not None:
@@ -68,8 +72,7 @@ def search_events(connection: Connection, values: Mapping[str, object], cursor: 
         if matches_nothing(keys):
             return Page([], [], cursor.total if cursor else 0, more=False)
         bound |= {each.name: each.bound for each in keys}
-        limits = cast("datetime", values["from"]), cast("datetime", values["to"])
-        rows, total = _Search(database, shapes, keys, bound, cursor, counted, limits).find()
+        rows, total = _Search(database, shapes, keys, bound, cursor, counted, (begin, end)).find()
         more = len(rows) > size
         del rows[size:]
         found = _reader.read(database, rows)
@@ -167,10 +170,10 @@ class _Search(NamedTuple):
             return False
         ratio = measure_months(*self.range) / (self.range[1] - self.range[0])
         matching = cast("int", self.bound["offset"]) + len(rows)
-        last = {"last_time": rows[-1][0], "last_key": rows[-1][1], "reach": math.ceil(matching * ratio)}
-        self.database.execute(build_newer_query(self.shapes), {**self.bound, **last})
+        reach = math.ceil(matching * ratio)
+        self.database.execute(build_newer_query(self.shapes), {**self.bound, "since": rows[-1][0], "reach": reach})
         ((newer,),) = self.database.fetchall()
-        return cast("bool", newer < last["reach"])
+        return cast("int", newer) < reach
 
 
 def measure_months(begin: datetime, end: datetime) -> timedelta:

@@ -107,10 +107,9 @@ def build_count_query(shapes: tuple[Shape, ...], uses: Uses) -> str:
 
 @lru_cache(maxsize=256)
 def build_newer_query(shapes: tuple[Shape, ...]) -> str:
-    """The SQL that counts all events of the range that are as new as the last of a page, up to `reach`."""
-    query = Query.from_(events).select(events.event_key)
-    for criterion in list_criteria(shapes, events, only=RANGE):
+    """The SQL that counts all events of the range from an instant on, up to `reach`."""
+    query = Query.from_(events).select(events.event_key).where(events.occurred_at >= bind("since"))
+    for criterion in list_criteria(shapes, events, only={"to"}):
         query = query.where(criterion)
-    place = Tuple(events.occurred_at, events.event_key) >= Tuple(bind("last_time"), bind("last_key"))
-    newer = query.where(place).limit(cast("int", bind("reach"))).as_("newer")
+    newer = query.limit(cast("int", bind("reach"))).as_("newer")
     return str(Query.from_(newer).select(fn.Count("*")).get_sql())

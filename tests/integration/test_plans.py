@@ -1,6 +1,7 @@
 """The plans of searches at a size where reading a whole partition would show."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg2
@@ -192,6 +193,22 @@ def test_filter_is_served_by_an_index(
         assert statements or form
         for statement in statements:
             assert find_faults(database, statement) == [], (form, statement)
+
+
+def test_deep_page_reads_no_newer_events(database: Connection) -> None:
+    """A page deep in a month begins at its cursor: what is newer is not even looked at in the index."""
+    values = read_parameters({"from": "2026-10-01T00:00:00Z", "to": "2026-10-31T00:00:00Z", "per_page": "1"})
+    Recorder.executed.clear()
+    database.cursor_factory = Recorder
+    try:
+        search_events(database, values, Place(datetime(2026, 10, 2, tzinfo=UTC), 0, 10_000))
+    finally:
+        database.cursor_factory = Cursor
+    query, bound = next(statement for statement in Recorder.executed if '"events"' in statement[0])
+    with database.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", bound)
+        (([explained],),) = cursor.fetchall()
+    assert explained["Plan"]["Shared Hit Blocks"] + explained["Plan"]["Shared Read Blocks"] < 20
 
 
 def find_count(statements: list[Statement]) -> Statement:
