@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg2
 
+from local.cohort_tour import Tour, draw_transitions
 from local.database import Counts, count_rows
 from local.stack import Stack
 from local.state import PROJECT
@@ -129,6 +130,14 @@ def run_demo(*, port: int, stopped: threading.Event) -> int:
         usage = await_usage(stack, len(calls), LOAD_PATIENCE_S)
         steps.say(f"the API counts {usage['total']['calls']} calls; the companies, and how many of their calls fail")
         print(f"\n{draw_usage(usage)}\n")
+        cohort = Tour(stack, LOAD_PATIENCE_S)
+        steps.say(f"saved a cohort, first API call today and a 400: {cohort.save_cohort()}")
+        steps.say(f"somebody's first call is answered 400: {cohort.call(400, datetime.now(UTC))}")
+        cohort.await_transitions(["entered"])
+        steps.say(f"she is in; her next call is answered 200: {cohort.call(200, datetime.now(UTC))}")
+        turns = cohort.await_transitions(["entered", "exited"])
+        steps.say("she has left; the API says when, and why")
+        print(f"\n{draw_transitions(turns)}\n")
         # The edge keeps a body that comes again once: what it was sent but the loader never saw are duplicates too.
         unseen = sent - counts.parsed - counts.quarantined
         figures = Figures(
@@ -141,13 +150,16 @@ def run_demo(*, port: int, stopped: threading.Event) -> int:
         steps.say("stopping")
     if usage["total"]["calls"] != len(calls):
         print(f"{usage['total']['calls']} of {len(calls)} API calls were counted")
+    moved = [turn["kind"] for turn in turns] == ["entered", "exited"]
+    if not moved:
+        print(f"the cohort's changes are wrong: {turns}")
     missing = {stop.provider for stop in tour} - named
     if missing:
         print(f"nothing came back of {', '.join(sorted(missing))}")
     if figures != expected:
         print(f"these figures are wrong; they must be {expected}")
     print(f"demo: {figures}", flush=True)
-    return 0 if figures == expected and not missing and usage["total"]["calls"] == len(calls) else 1
+    return 0 if figures == expected and not missing and moved and usage["total"]["calls"] == len(calls) else 1
 
 
 def post_samples(stack: Stack) -> None:

@@ -26,7 +26,7 @@ from local.launching import Endpoints, build_helper_environment, build_launch, m
 from local.postgres import SUPERUSER, Postgres
 from local.processes import ProcessGroup
 from local.queues import QueuePoller
-from local.schedules import Clock
+from local.schedules import Clock, build_scheduled_event
 from local.state import PROJECT, STATE_ROOT, StackState, explain_port, remove_old_folders
 from local.template import Template, TemplateError, load_template
 from local.waiting import count_messages
@@ -251,6 +251,12 @@ class Stack:
             self.api_key = create_api_key(
                 self.client("dynamodb"), self.name("ApiKeysTable"), name="demo", scopes=["events:read", "pii:read"]
             )
+
+    def run_schedule(self, logical_id: str) -> None:
+        """Runs a function as its schedule does, now, and waits for it."""
+        result = self._pool(logical_id).invoke(json.dumps(build_scheduled_event()).encode())
+        if result is not None and result.error is not None:
+            self._report_schedule_failure(logical_id, result)
 
     def _report_schedule_failure(self, logical_id: str, result: Result) -> None:
         self._say(f"scheduled run of {logical_id} failed: {result.payload.decode(errors='replace')[:500]}")

@@ -226,3 +226,17 @@ def test_every_condition_runs(world: World) -> None:
     world.call("ada", 1500, company_id="acme")
     world.mail("ada@example.com", 1500)
     assert world.tick(1000).failed == 0
+
+
+def test_newest_call_decides(world: World) -> None:
+    """Who begins with a failure is in until a call succeeds."""
+    first = {"did_first": CALL, "window": {"last": "24 hours"}}
+    last = {"last": CALL, "has": {"status": 400}, "window": {"last": "24 hours"}}
+    world.save({"all": [first, last]})
+    world.tick(4000)
+    world.call("ada", 3000, status=400)
+    world.tick(2990)
+    assert world.read() == [("ada", 3000, None)]
+    world.call("ada", 2980, status=200)
+    world.tick(2970)
+    assert world.read() == [("ada", 3000, 2980)]

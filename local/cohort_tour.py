@@ -1,0 +1,94 @@
+"""A cohort that gains a member and loses her again, through the API, with the reasons."""
+
+import contextlib
+import http.client
+import json
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from admin.api_keys import create_api_key
+from local.stack import Stack
+from local.usage_tour import send_calls
+
+NAME = "first-calls-that-fail"
+DEFINITION = {
+    "name": NAME,
+    "title": "First API call today, and the newest one a 400",
+    "subject": "user",
+    "members": {
+        "all": [
+            {"did_first": {"event": "call"}, "window": {"last": "24 hours"}},
+            {"last": {"event": "call"}, "has": {"status": 400}, "window": {"last": "24 hours"}},
+        ]
+    },
+}
+USER = "umbrella-0"
+
+
+class Tour:
+    """The steps, each answered by what the API says then."""
+
+    def __init__(self, stack: Stack, patience: float) -> None:
+        self._stack = stack
+        self._patience = patience
+        self._number = 0
+
+    def save_cohort(self) -> int:
+        """Saves the definition, and lets it be switched on; the status."""
+        keys = self._stack.client("dynamodb"), self._stack.name("ApiKeysTable")
+        key = create_api_key(*keys, name="demo-marketing", scopes=["cohorts:write"])
+        headers = {"Authorization": key, "Content-Type": "application/json"}
+        status, _ = self._ask("PUT", f"/api/v1/cohorts/{NAME}", headers, json.dumps(DEFINITION).encode())
+        self._stack.run_schedule("CohortEvaluator")
+        return status
+
+    def call(self, status: int, now: datetime) -> int:
+        """A call of the user's that is answered so; the status of its ingest."""
+        self._number += 1
+        began = now - timedelta(milliseconds=20)
+        call = {
+            "request": {
+                "time": began.isoformat(timespec="milliseconds"),
+                "uri": "https://api.example.com/v1/orders",
+                "verb": "POST",
+                "headers": {"User-Agent": "umbrella/1.0"},
+            },
+            "response": {"time": now.isoformat(timespec="milliseconds"), "status": status},
+            "user_id": USER,
+            "company_id": "umbrella",
+            "transaction_id": f"demo-umbrella-{self._number}",
+        }
+        return send_calls(self._stack, [call])
+
+    def await_transitions(self, kinds: Sequence[str]) -> list[dict[str, Any]]:
+        """The user's transitions, the oldest first, once they are these, or what there is when patience ends."""
+        deadline = time.monotonic() + self._patience
+        while True:
+            self._stack.run_schedule("CohortEvaluator")
+            _, body = self._ask("GET", f"/api/v1/cohorts/{NAME}/transitions", {"Authorization": self._stack.api_key})
+            told: list[dict[str, Any]] = json.loads(body)["results"]
+            found = [one for one in reversed(told) if {"type": "user", "value": USER} in one["identities"]]
+            if [one["kind"] for one in found] == list(kinds) or time.monotonic() > deadline:
+                return found
+            time.sleep(0.2)
+
+    def _ask(self, method: str, target: str, headers: dict[str, str], body: bytes = b"") -> tuple[int, bytes]:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self._stack.port, timeout=40)) as connection:
+            connection.request(method, target, body=body or None, headers=headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+
+
+def draw_transitions(found: Sequence[Mapping[str, Any]]) -> str:
+    """One line for each, and what its conditions found."""
+    lines = []
+    for one in found:
+        names = ", ".join(str(each["value"]) for each in one["identities"])
+        lines.append(f"  {one['at']}  {names} {one['kind']}")
+        for condition in one["cause"]["conditions"]:
+            events = [event["occurred_at"] for event in condition["events"]]
+            seen = f", by calls at {', '.join(events)}" if events else ""
+            lines.append(f"      {condition['place']}: {'true' if condition['holds'] else 'not true'}{seen}")
+    return "\n".join(lines)
