@@ -1,13 +1,18 @@
 """The running API does what its OpenAPI document says, whatever it is asked."""
 
+import contextlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 
+from cohort_evaluator.evaluation import evaluate_cohorts
+from cohort_evaluator.store import save_cohort
+from common.clock import now
 from local.stack import Stack
 from tests.stack.client import await_events, call, make_event, make_recipient, post
 
@@ -55,6 +60,15 @@ def bind(name: str, *values: str) -> str:
     )
 
 
+def evaluate_cohort(stack: Stack) -> None:
+    """Saves a cohort that everybody with mail is in, and evaluates it."""
+    members = {"did": {"event": "mail"}, "count": {">=": 1}, "window": {"ever": True}}
+    definition = {"name": "got-mail", "title": "Got mail", "subject": "user", "members": members}
+    with contextlib.closing(psycopg2.connect(stack.database_dsn(), options="-c timezone=UTC")) as connection:
+        save_cohort(connection, definition, now(), "test")
+        evaluate_cohorts(connection, now())
+
+
 @pytest.mark.slow
 def test_api_is_as_declared(stack: Stack, tmp_path: Path) -> None:
     """No 5xx, and every answer has a status, headers and a body that the document declares, for good input and bad."""
@@ -63,6 +77,7 @@ def test_api_is_as_declared(stack: Stack, tmp_path: Path) -> None:
     batch = [make_event(recipient, kind=kind, message_id=f"m{recipient}", raw_reason="550 no") for kind in kinds]
     assert post(stack, [*batch, "no event"]) == 200
     await_events(stack, recipient, len(kinds))
+    evaluate_cohort(stack)
     found = ask(stack, f"/api/v1/events/message?recipients={recipient}")["results"]
     document = tmp_path / "openapi.json"
     document.write_text(json.dumps(ask(stack, "/api/v1/openapi.json")))
@@ -77,6 +92,8 @@ def test_api_is_as_declared(stack: Stack, tmp_path: Path) -> None:
         + bind("timezone", "UTC", "America/New_York")
         + bind("address", recipient)
         + bind("message_id", f"m{recipient}")
+        + bind("cohort", "got-mail")
+        + bind("person", recipient)
         + bind("event_key", *(event["event_key"] for event in found))
     )
     command = [
