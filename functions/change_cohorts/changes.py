@@ -1,4 +1,4 @@
-"""What changes cohorts. Each answer is a status and a JSON body."""
+"""What changes cohorts and notifications. Each answer is a status and a JSON body."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -7,9 +7,10 @@ from typing import Any, Final, NamedTuple
 from psycopg2.extensions import connection as Connection
 
 from cohort_evaluator.definitions import read_cohort
+from cohort_evaluator.notifying import put_test
 from cohort_evaluator.reading import DefinitionError
 from cohort_evaluator.rehearsal import MOST_DAYS, rehearse
-from cohort_evaluator.store import delete_cohort, save_cohort
+from cohort_evaluator.store import delete_cohort, delete_notification, save_cohort, save_notification
 from common.errors import ApiError
 
 USUAL_DAYS: Final = 7
@@ -73,8 +74,37 @@ def _refuse(failure: DefinitionError) -> ApiError:
     return ApiError(400, "The definition can't be understood", str(failure))
 
 
+def put_notification(change: Change) -> tuple[int, dict[str, Any]]:
+    """Saves the body as a notification; it tells of what happens from the next tick on. `{"results": {"name"}}`."""
+    definition = _read_definition(change.body)
+    name = change.path.get("notification", "")
+    if definition.get("name", name) != name:
+        raise ApiError(400, "The definition is of another one", f"Its name is not {name[:100]}, as the path's is")
+    try:
+        save_notification(change.connection, {**definition, "name": name}, change.instant, change.caller)
+    except DefinitionError as failure:
+        raise _refuse(failure) from None
+    return 200, {"results": {"name": name}}
+
+
+def remove_notification(change: Change) -> tuple[int, dict[str, Any]]:
+    """Nothing more is told. `{"results": {"name", "deleted"}}`."""
+    name = change.path.get("notification", "")
+    delete_notification(change.connection, name, change.instant)
+    return 200, {"results": {"name": name, "deleted": True}}
+
+
+def test_notification(change: Change) -> tuple[int, dict[str, Any]]:
+    """Tells of the newest changes, as a test, with the next tick. `{"results": {"id", "body"}}`: what is sent."""
+    body = put_test(change.connection, change.path.get("notification", ""), change.instant)
+    return 202, {"results": {"id": body["id"], "body": body}}
+
+
 ROUTES: Final[Mapping[str, Callable[[Change], tuple[int, dict[str, Any]]]]] = {
     "PUT /api/v1/cohorts/{cohort}": put_cohort,
     "DELETE /api/v1/cohorts/{cohort}": delete,
     "POST /api/v1/cohorts/dry-run": dry_run,
+    "PUT /api/v1/notifications/{notification}": put_notification,
+    "DELETE /api/v1/notifications/{notification}": remove_notification,
+    "POST /api/v1/notifications/{notification}/test": test_notification,
 }

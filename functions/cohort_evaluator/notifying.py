@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
+from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from cohort_evaluator.channels import Notification, read_notification
 from cohort_evaluator.people import Subject, find_trait, read_subjects
 from cohort_evaluator.reading import read_duration
 from common.clock import format_instant
+from common.errors import ApiError
 from common.events import Json
 from common.json_text import decode_json, encode_json
 
@@ -84,8 +86,35 @@ class _Told(NamedTuple):
 def notify(cursor: Cursor, instant: datetime) -> int:
     """Writes what is due to the outbox; how many objects."""
     cursor.execute(FIND)
-    found = [_Told(row[0], read_notification(decode_json(row[1].encode())), *row[2:]) for row in cursor.fetchall()]
-    return sum(_notify_one(cursor, told, instant) for told in found)
+    return sum(_notify_one(cursor, told, instant) for told in map(_read_told, cursor.fetchall()))
+
+
+def _read_told(row: tuple[Any, ...]) -> _Told:
+    return _Told(row[0], read_notification(decode_json(row[1].encode())), *row[2:])
+
+
+NEWEST: Final = """
+SELECT transition_id, subject_id, kind, at, cause FROM transitions
+WHERE cohort_id = %(cohort)s AND kind = ANY (%(on)s) ORDER BY transition_id DESC LIMIT %(limit)s
+"""
+
+
+def put_test(connection: Connection, name: str, instant: datetime) -> Json:
+    """Writes a digest of the cohort's newest changes to the outbox, marked as a test; its body. Raises `ApiError`."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(FIND)
+        told = next((each for each in map(_read_told, cursor.fetchall()) if each.notification.name == name), None)
+        if told is None:
+            raise ApiError(404, "There is no such notification", f"No notification is called {name[:100]}")
+        if told.notification.channel == "mail":
+            raise ApiError(400, "Mails to members are not sent as a test", "Preview the template instead")
+        limit, on = told.notification.limit, list(told.notification.on)
+        cursor.execute(NEWEST, {"cohort": told.cohort_id, "limit": limit, "on": on})
+        changes = [_Change(*row) for row in reversed(cursor.fetchall())]
+        body = _build_digest(cursor, told, changes, instant, f"test-{told.notification_id}-{int(instant.timestamp())}")
+        body["notification"]["cohort_title"] = f"Test: {told.title}"
+        _put(cursor, [body], instant)
+        return body
 
 
 def _notify_one(cursor: Cursor, told: _Told, instant: datetime) -> int:
@@ -126,6 +155,12 @@ def _put_digest(cursor: Cursor, told: _Told, changes: Sequence[_Change], instant
     shown = net(changes, told.notification)
     if not shown:
         return 0
+    name = f"ntf-{told.notification_id}-{shown[0].transition_id}-{shown[-1].transition_id}"
+    _put(cursor, [_build_digest(cursor, told, shown, instant, name)], instant)
+    return 1
+
+
+def _build_digest(cursor: Cursor, told: _Told, shown: Sequence[_Change], instant: datetime, name: str) -> Json:
     cursor.execute(COUNT, {"cohort": told.cohort_id})
     ((members,),) = cursor.fetchall()
     lists: dict[str, list[_Change]] = {"entered": [], "exited": []}
@@ -134,8 +169,8 @@ def _put_digest(cursor: Cursor, told: _Told, changes: Sequence[_Change], instant
     limit = told.notification.limit
     wanted = {change.subject_id for each in lists.values() for change in each[:limit]}
     subjects = read_subjects(cursor, sorted(wanted))
-    body = {
-        **_begin(told, f"ntf-{told.notification_id}-{shown[0].transition_id}-{shown[-1].transition_id}", instant),
+    return {
+        **_begin(told, name, instant),
         "kind": "digest",
         "period": {"from": format_instant(told.period_began or instant), "to": format_instant(instant)},
         "counts": {"added": len(lists["entered"]), "removed": len(lists["exited"]), "members": members},
@@ -143,8 +178,6 @@ def _put_digest(cursor: Cursor, told: _Told, changes: Sequence[_Change], instant
         "removed": [_show(change, subjects, told) for change in lists["exited"][:limit]],
         "cut": any(len(each) > limit for each in lists.values()),
     }
-    _put(cursor, [body], instant)
-    return 1
 
 
 def _begin(told: _Told, name: str, instant: datetime) -> Json:

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from cohort_evaluator.channels import read_notification
+from cohort_evaluator.notifying import put_test
 from cohort_evaluator.store import save_notification, save_template
+from common.errors import ApiError
 from tests.integration.conftest import NOW, Connect
 from tests.integration.test_cohorts import CALL, World
 from tests.integration.test_loading import select
@@ -111,3 +113,16 @@ def test_definition_is_read() -> None:
     """With what it leaves out."""
     read = read_notification(DIGEST)
     assert (read.limit, read.brief, read.channel) == (100, False, "webhook")
+
+
+def test_test_shows_and_sends_the_newest_changes(world: World) -> None:
+    """Marked as one; nothing else is put off by it."""
+    save(world)
+    world.call("ada", 50_000)
+    world.tick(49_990)
+    body = put_test(world.evaluator, "team", NOW)
+    assert body["notification"]["cohort_title"] == "Test: One"
+    assert [one["id"] for one in body["added"]] == ["ada"]
+    assert {each["id"] for each in read_outbox(world)} >= {body["id"]}
+    with pytest.raises(ApiError):
+        put_test(world.evaluator, "nothing", NOW)
