@@ -1,7 +1,7 @@
 """What has been told of cohorts, tick after tick, by the words of docs/decisions/0009-cohorts.md."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -94,11 +94,16 @@ class Oracle:
         """The next tick lets everybody leave."""
         self._cohorts[name].deleted = True
 
-    def tick(self, instant: datetime, numbers: Mapping[Identity, int]) -> None:
-        """Tells everything up to an instant, no earlier than the tick before. `numbers`: by which identities go."""
+    def tick(self, instant: datetime, numbers: Mapping[Identity, int], failed: Collection[str] = ()) -> None:
+        """Tells everything up to an instant, no earlier than the tick before, but of cohorts that failed.
+
+        `numbers`: by which identities go.
+        """
         people, companies = self._history.find_people(numbers), self._history.find_companies(numbers)
         for name in self._order():
             state = self._cohorts[name]
+            if name in failed:
+                continue
             if state.deleted:
                 self._let_leave(state, {}, instant)
                 state.in_force = None

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import psycopg2
+import psycopg2.errors
 import psycopg2.extensions
 from psycopg2.extensions import connection as Connection
 
@@ -75,6 +76,16 @@ class DyingConnection(Connection):
         """Counts as a statement."""
         self.live()
         super().commit()
+
+
+class FailingConnection(DyingConnection):
+    """A connection whose nth statement takes too long."""
+
+    def live(self) -> None:
+        """Counts; fails once."""
+        self.statements -= 1
+        if self.statements == -1:
+            raise psycopg2.errors.QueryCanceled("canceling statement due to statement timeout")
 
 
 class HoldingCursor(psycopg2.extensions.cursor):
@@ -229,6 +240,16 @@ class Engine:
                 return True
         return False
 
+    def fail(self, at: datetime, statement: int) -> bool:
+        """A tick one of whose statements takes too long; False where it is lost as a whole."""
+        with contextlib.closing(self._connect("mailwake_evaluator", FailingConnection)) as connection:
+            connection.statements = statement
+            try:
+                evaluate_cohorts(connection, at)
+            except psycopg2.errors.QueryCanceled:
+                return False
+        return True
+
     def tick_twice(self, at: datetime) -> None:
         """Two ticks at once."""
 
@@ -252,9 +273,9 @@ class Engine:
         rows = self._select("SELECT identity_type, value, identity_id FROM identities")
         return {Identity(kind, value): number for kind, value, number in rows}
 
-    def read_errors(self) -> list[tuple[str, str]]:
+    def read_errors(self) -> dict[str, str]:
         """The cohorts that failed, and why."""
-        return self._select("SELECT name, error FROM cohorts WHERE error IS NOT NULL")
+        return dict(self._select("SELECT name, error FROM cohorts WHERE error IS NOT NULL"))
 
     def read_memberships(self) -> Memberships:
         """What the oracle's `list_memberships` gives."""

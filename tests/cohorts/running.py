@@ -8,7 +8,7 @@ from cohort_evaluator.definitions import read_cohort
 from common.activities import Identity
 from oracle.telling import Interval, Oracle
 from tests.cohorts.engine import Engine
-from tests.cohorts.schedules import AGAIN, KILLED, LOST, PLAIN, TWICE, Arrive, Delete, Save, Step, Tick
+from tests.cohorts.schedules import AGAIN, FAILING, KILLED, LOST, TWICE, Arrive, Delete, Save, Step, Tick
 from tests.integration.conftest import NOW
 
 
@@ -55,11 +55,13 @@ def _tick(engine: Engine, oracle: Oracle, waiting: list[Arrive], tick: Tick) -> 
         done = _evaluate(engine, tick)
     finally:
         engine.release()
-    if errors := engine.read_errors():
-        return Difference(0, errors[0][0], "", "no error", errors[0][1])
+    errors = engine.read_errors()
+    if done and errors and tick.way != FAILING:
+        name, error = errors.popitem()
+        return Difference(0, name, "", "no error", error)
     numbers = engine.read_numbers()
     if done:
-        oracle.tick(tick.at, numbers)
+        oracle.tick(tick.at, numbers, errors)
     _tell(oracle, held)
     return next(_compare(engine, oracle, numbers), None)
 
@@ -75,9 +77,11 @@ def _evaluate(engine: Engine, tick: Tick) -> bool:
     killed = tick.way in (KILLED, LOST) and engine.kill(tick.at, tick.statement)
     if killed and tick.way == LOST:
         return False
+    if tick.way == FAILING:
+        return engine.fail(tick.at, tick.statement)
     if tick.way == TWICE:
         engine.tick_twice(tick.at)
-    elif killed or tick.way in (PLAIN, AGAIN):
+    elif killed or tick.way not in (KILLED, LOST):
         engine.tick(tick.at)
     if tick.way == AGAIN:
         engine.tick(tick.at)

@@ -14,7 +14,9 @@ LAGS = (0, 0, 1, 1800, 3600, 21_600, 43_200, 86_400, 129_600, 172_800, 259_200) 
 STEPS = (0, 1, 1800, 5400, 21_600, 21_600, 43_200, 86_400, 172_800)
 STATEMENTS = 250  # about as many as a tick has
 SHIFTS = (0, 0, 0, -1, 1)
-PLAIN, AGAIN, KILLED, LOST, TWICE = "plain", "again", "killed", "lost", "twice"
+PLAIN, AGAIN, TWICE = "plain", "again", "twice"
+KILLED, LOST, FAILING = "killed", "lost", "failing"
+AT_A_STATEMENT = (KILLED, LOST, FAILING)
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,12 @@ class Delete:
 @dataclass(frozen=True)
 class Tick:
     """All cohorts are evaluated: once, at the same instant again, twice at once, or by a tick that is killed at a
-    statement and run again, or not run again (lost).
+    statement and run again, or not run again (lost), or one of whose statements takes too long (failing).
     """
 
     at: datetime
     way: str = PLAIN
-    statement: int = 0  # at which it is killed
+    statement: int = 0  # at which it is killed or fails
 
 
 Step = Arrive | Save | Delete | Tick
@@ -83,9 +85,9 @@ def make_steps(seed: int, schedules: int, cohorts: int) -> list[Step]:
 def _make_ticks(random: Random, middle: datetime) -> Iterator[Tick]:
     at = middle - timedelta(hours=random.choice((72, 48, 24, 6)))
     for number in range(random.randint(5, 9)):
-        way = random.choice((PLAIN, PLAIN, AGAIN, KILLED, LOST, TWICE)) if number else random.choice((PLAIN, KILLED))
+        way = random.choice((PLAIN, PLAIN, AGAIN, TWICE, *AT_A_STATEMENT)) if number else random.choice((PLAIN, KILLED))
         last = random.choice((12, STATEMENTS))
-        yield Tick(at, way, random.randrange(last) if way in (KILLED, LOST) else 0)
+        yield Tick(at, way, random.randrange(last) if way in AT_A_STATEMENT else 0)
         at += timedelta(seconds=max(0, random.choice(STEPS) + random.choice(SHIFTS)))
     yield Tick(at + timedelta(days=random.choice((3, 10, 70))))
 
