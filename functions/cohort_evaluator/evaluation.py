@@ -57,6 +57,15 @@ class _Saved(NamedTuple):
     error: str = ""
 
 
+class _Rare(NamedTuple):
+    """What most ticks have nothing of."""
+
+    superseded: bool = False  # who became part of another person
+    linked: bool = False
+    later: bool = False  # what is dated after the tick
+    missed: bool = False  # by a cohort that failed, or left for this tick
+
+
 class _CohortError(Exception):
     """Why a cohort can't be evaluated."""
 
@@ -103,6 +112,7 @@ class _Tick:
         self._ids: dict[str, int] = {}
         self._inner: dict[int, list[int]] = {}  # of each cohort those that it asks for
         self._gathered_since = instant - GATHERED
+        self._rare = _Rare()
         self._judged = self._turned = 0
 
     def run(self) -> Ticked:
@@ -111,6 +121,8 @@ class _Tick:
         self._cursor.execute(statements.TAKE_CHANGES)
         self._cursor.execute(statements.FIND_FIRST)
         self._cursor.execute(statements.FIND_SUPERSEDED)
+        self._cursor.execute(statements.FIND_RARE, {"instant": self._instant})
+        self._rare = _Rare(*self._cursor.fetchall()[0])
         self._cursor.execute(statements.CREATE_JUDGING)
         self._cursor.execute(statements.CREATE_TURNS)
         self._cursor.execute(statements.COHORTS)
@@ -187,8 +199,9 @@ class _Tick:
         references = find_references(saved.cohort.members)
         self._inner[saved.cohort_id] = [self._ids[name] for name in references if name in self._ids]
         values = self._name(saved)
-        self._end(statements.END_SUPERSEDED, values, '{"became_part_of_another": true}')
-        self._cursor.execute(statements.FORGET_SUPERSEDED, values)
+        if self._rare.superseded:
+            self._end(statements.END_SUPERSEDED, values, '{"became_part_of_another": true}')
+            self._cursor.execute(statements.FORGET_SUPERSEDED, values)
         is_new = saved.version != saved.wanted
         if is_new:
             self._cursor.execute(statements.SWITCH_ON, values)
@@ -198,21 +211,26 @@ class _Tick:
             self._cursor.execute(statements.SWITCHED_ON, values)
             ((values["floor"], values["known_to"]),) = self._cursor.fetchall()
             self._cursor.execute(statements.FIND_CANDIDATES.format(name=saved.cohort.subject), values)
-        self._cursor.execute(statements.KEEP_FOR_LATER, values)
-        self._cursor.execute(statements.FORGET_MISSED, values)
-        self._judge(saved.cohort, values, is_new=is_new)
+        has_candidates = self._cursor.rowcount > 0
+        if self._rare.later:
+            self._cursor.execute(statements.KEEP_FOR_LATER, values)
+        if self._rare.missed:
+            self._cursor.execute(statements.FORGET_MISSED, values)
+        if has_candidates:
+            self._judge(saved.cohort, values, is_new=is_new)
         self._cursor.execute(statements.SUCCEED, values)
 
     def _judge(self, cohort: Cohort, values: dict[str, Any], *, is_new: bool) -> None:
         """Judges the candidates, and writes what has turned."""
         is_gathered = not is_new and not self._has_others(cohort.subject, values)
         sources = Sources(cohort.subject, is_gathered=is_gathered, gathered_since=self._gathered_since)
-        if judged := judge(self._cursor, cohort.members, sources, self._instant, self._ids):
-            self._judged += judged
-            if not is_new:
-                self._cursor.execute(statements.HIDE_UNKNOWN, values)
-            self._cursor.execute(statements.FIND_TURNS, values)
-            self._cursor.execute(statements.SAVE_DEADLINES, values)
+        self._judged += judge(self._cursor, cohort.members, sources, self._instant, self._ids)
+        if self._rare.linked and not is_new:
+            self._cursor.execute(statements.HIDE_UNKNOWN, values)
+        self._cursor.execute(statements.FIND_TURNS, values)
+        has_turned = self._cursor.rowcount > 0
+        self._cursor.execute(statements.SAVE_DEADLINES, values)
+        if has_turned:
             self._save_turns(cohort, sources, values, is_new=is_new)
         self._cursor.execute(statements.CLEAR)
 
@@ -230,10 +248,10 @@ class _Tick:
         nth = 1
         while True:
             self._cursor.execute(statements.FIND_TURNED, {**values, "nth": nth})
+            if not self._cursor.rowcount:
+                return
             self._cursor.execute(statements.EARLIEST)
             ((earliest, count),) = self._cursor.fetchall()
-            if not count:
-                return
             cause, causes, found = "jsonb_build_object('switched_on', %(version)s)", "", {}
             if not is_new:
                 compiled = compile_condition(cohort.members, sources, earliest, self._ids)

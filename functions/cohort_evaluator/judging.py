@@ -25,10 +25,12 @@ def judge(cursor: Cursor, condition: Condition, sources: Sources, instant: datet
         cursor.execute("ANALYZE candidates")
         cursor.execute(statements.EARLIEST)
         ((earliest, count),) = cursor.fetchall()
+        judged = judged or count
         if not count:
             return judged
-        judged = judged or count
         compiled = compile_condition(condition, sources, earliest, cohorts)
         cursor.execute(statements.JUDGE.format(round=number, query=compiled.sql), compiled.values)
         cursor.execute(statements.GO_ON, {"instant": instant, "round": number})
+        if not cursor.rowcount:
+            return judged
         number += 1

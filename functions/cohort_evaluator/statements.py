@@ -50,6 +50,11 @@ SELECT i.identity_id AS subject_id, i.person_id
 FROM identities i
 WHERE i.identity_id <> i.person_id AND i.person_id IN (SELECT subject_id FROM touched WHERE is_linked)
 """
+# What most ticks have nothing of, and then do nothing about for any cohort.
+FIND_RARE: Final = """
+SELECT EXISTS (SELECT FROM superseded), EXISTS (SELECT FROM touched WHERE is_linked),
+       EXISTS (SELECT FROM touched WHERE since > %(instant)s), EXISTS (SELECT FROM missed)
+"""
 CREATE_JUDGING: Final = """
 CREATE TEMPORARY TABLE candidates (subject_id int NOT NULL, at timestamptz NOT NULL) ON COMMIT DROP;
 CREATE TEMPORARY TABLE verdicts (round int NOT NULL, subject_id int NOT NULL, at timestamptz NOT NULL,
@@ -90,6 +95,7 @@ FIND_FLOORS: Final = """
 CREATE TEMPORARY TABLE floors_{name} ON COMMIT DROP AS
 SELECT m.cohort_id, m.subject_id, max(greatest(m.entered_at, m.exited_at)) AS at
 FROM subjects_{name} s JOIN memberships m USING (subject_id) GROUP BY 1, 2;
+CREATE UNIQUE INDEX ON floors_{name} (cohort_id, subject_id);
 ANALYZE floors_{name}
 """
 FIND_CANDIDATES: Final = """
