@@ -18,7 +18,8 @@ from msgspec import UNSET, Raw, UnsetType
 from common.activities import CALL, USER, Activity, Identity, Operation
 from providers._fields import UNSTORABLE
 from sources._fields import LARGEST_INT, LONGEST_ID, LONGEST_NAME, find_salt, make_key, read_name, shape_route
-from sources.moesif import DIRECTIONS, LONGEST_TEXT, SOURCE, find_agent_name, take_agent
+from sources._moesif_sent import SOURCE, find_agent_name, take_agent
+from sources.moesif import DIRECTIONS, LONGEST_TEXT
 
 # Verbs that need no look at their letters; others take the other way.
 METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"))

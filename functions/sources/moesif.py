@@ -5,31 +5,24 @@ Source: Moesif's collector API: an event is `{"request": {"time", "uri", "verb",
 """
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, cast
 
 from common.activities import (
     ACTION,
-    ADDRESS,
     CALL,
     COMPANY,
-    LAST,
     USER,
     Activity,
-    Identity,
-    Link,
     Operation,
-    Profile,
 )
 from common.events import Json, Unparseable
 from common.json_text import decode_json, encode_json
 from providers import Delivery, Reply, WebhookRequest
-from providers._fields import NOTES, UNSTORABLE
+from providers._fields import NOTES
 from sources import Item
 from sources._fields import (
     LARGEST_INT,
-    LONGEST_ID,
-    check_depth,
     check_object,
     find_route,
     is_canonical,
@@ -38,21 +31,17 @@ from sources._fields import (
     read_instant,
     read_name,
     read_user,
-    show_instant,
     show_properties,
-    show_uuid,
 )
+from sources._moesif_profiles import build_reader
+from sources._moesif_sent import SOURCE, UNTIMED, build_item, find_agent_name, take_agent
 
-SOURCE: Final = "moesif"
 COLLECTIONS: Final = {
     f"/v1/{name}{batch}": name for name in ("actions", "events", "users", "companies") for batch in ("", "/batch")
 }
 ANSWER: Final = Reply(201, "{}")
 LONGEST_TEXT: Final = 300  # characters of a user agent or a version
-AGENT: Final = "User-Agent"
-SMALL_AGENT: Final = "user-agent"  # as Node.js and HTTP/2 have it
 DIRECTIONS: Final = ("Incoming", "Outgoing", "Internal")
-UNTIMED: Final = "untimed"  # an action whose time is that of its arrival
 # What clients ask for before they send: all calls are wanted, nothing is blocked.
 CONFIG: Final = (
     '{"sample_rate":100,"block_bot_traffic":false,"user_sample_rate":{},"company_sample_rate":{},"user_rules":{},'
@@ -236,21 +225,6 @@ def _take_direction(detail: Json) -> str | None:
     return str(detail.pop("direction")) if direction in DIRECTIONS else None
 
 
-def find_agent_name(headers: Json) -> str | None:
-    """What the header is called that may be taken out; None too where both are there: restoring could not tell."""
-    if SMALL_AGENT not in headers:
-        return AGENT if AGENT in headers else None
-    return None if AGENT in headers else SMALL_AGENT
-
-
-def take_agent(headers: Json, name: str) -> Any:
-    """The user agent, taken out of the headers; an empty text stays where the name was in small letters."""
-    agent = headers.pop(name)
-    if name == SMALL_AGENT:
-        headers[name] = ""
-    return agent
-
-
 def _is_short(value: object) -> bool:
     return type(value) is str and 0 < len(value) <= LONGEST_TEXT and value == read_name(value)
 
@@ -284,89 +258,14 @@ def _read_action(item: Json, position: int, delivery: Delivery) -> Iterator[Item
     yield _build(detail, position, operation, occurred_at=occurred_at, key=key, rest=rest, agent=agent)
 
 
-def _read_profile(kind: str, name: str) -> Any:
-    """What reads users, or companies."""
-
-    def read(item: Json, position: int, delivery: Delivery) -> Iterator[Item]:
-        value = read_id(item, name)
-        if value is None:
-            raise ValueError(f"it has no {name}")
-        time = item.get("modified_time")
-        at = delivery.received_at if time is None else read_instant(time)
-        identity = Identity(kind, value)
-        check_depth(item)
-        traits = {key: trait for key, trait in item.items() if key not in (name, "modified_time", "session_token")}
-        tokens = item.get("session_token")
-        tokens = [tokens] if isinstance(tokens, str) else tokens if isinstance(tokens, list) else []
-        if tokens:  # they are added to those that are known
-            traits["session_tokens"] = {str(token): True for token in tokens}
-        yield Profile(identity, at, traits, position)
-        if kind == USER:
-            yield from link_address(item.get("metadata"), identity, at, position)
-
-    return read
-
-
-def link_address(traits: object, user: Identity, at: datetime, position: int) -> Iterator[Link]:
-    """That a user has the address that the traits name."""
-    address = traits.get("email") if isinstance(traits, dict) else None
-    if isinstance(address, str) and "@" in address and len(address) <= LONGEST_ID and not UNSTORABLE.search(address):
-        yield Link(Identity(ADDRESS, address.strip().lower()), user, LAST, at, position)
-
-
 READERS: Final = {
     "events": _read_call,
     "actions": _read_action,
-    "users": _read_profile(USER, "user_id"),
-    "companies": _read_profile(COMPANY, "company_id"),
+    "users": build_reader(USER, "user_id"),
+    "companies": build_reader(COMPANY, "company_id"),
 }
 
 
 def restore(activity: Activity) -> Json:
-    """The item as it was sent: what parsing took out of the detail put back; the order of fields is not kept."""
-    item: Json = decode_json(activity.detail)
-    untimed = item.pop(NOTES, None) == UNTIMED
-    operation = activity.operation
-    if activity.id_rest is not None:
-        item["transaction_id"] = show_uuid(SOURCE, activity.key, activity.id_rest)
-    if activity.identity is not None:
-        item.setdefault("user_id", activity.identity.value)
-    if activity.company is not None:
-        item.setdefault("company_id", activity.company)
-    if activity.weight is not None:
-        item["weight"] = activity.weight
-    if operation.activity_type != ACTION:
-        _restore_call(item, activity)
-        return item
-    item.setdefault("action_name", operation.name)
-    if "request" in item:
-        if not untimed:
-            item["request"].setdefault("time", show_instant(activity.occurred_at))
-        if activity.agent is not None:
-            item["request"]["user_agent_string"] = activity.agent
-    return item
-
-
-def _restore_call(item: Json, activity: Activity) -> None:
-    operation = activity.operation
-    request = item["request"]
-    request.setdefault("time", show_instant(activity.occurred_at))
-    if operation.method is not None:
-        request.setdefault("verb", operation.method)
-    if operation.api_version is not None:
-        request["api_version"] = operation.api_version
-    if activity.agent is not None:
-        headers = request["headers"]
-        headers[SMALL_AGENT if SMALL_AGENT in headers else AGENT] = activity.agent
-    if operation.direction is not None:
-        item["direction"] = operation.direction
-    if item.get("response") is not None:
-        response = item["response"]
-        if operation.status is not None:
-            response["status"] = operation.status
-        if activity.duration is not None:
-            response.setdefault("time", _show_end(activity))
-
-
-def _show_end(activity: Activity) -> str:
-    return show_instant(activity.occurred_at + timedelta(milliseconds=activity.duration or 0))
+    """The item as it was sent; the order of fields is not kept."""
+    return build_item(activity)

@@ -43,7 +43,7 @@ from sources._fields import (
     show_properties,
     show_uuid,
 )
-from sources.moesif import link_address
+from sources._moesif_profiles import link_address
 
 SOURCE: Final = "segment"
 TYPES: Final = {"track": ACTION, "page": PAGE, "screen": SCREEN}
