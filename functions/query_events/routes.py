@@ -11,6 +11,7 @@ from query_events import (
     message_events,
     messages,
     metrics,
+    notifications,
     originals,
     people,
     quarantine,
@@ -41,6 +42,7 @@ ROUTES = add_document(
         *samples.ROUTES,
         *exports.ROUTES,
         *cohorts.ROUTES,
+        *notifications.ROUTES,
         *cohort_members.ROUTES,
         *cohort_history.ROUTES,
     )

@@ -1,0 +1,57 @@
+"""Notifications and deliveries, as the API shows them."""
+
+import pytest
+from psycopg2.extensions import connection as Connection
+
+from cohort_evaluator.store import save_notification
+from common.errors import ApiError
+from query_events.notifications import ROUTES
+from query_events.routing import READ_EVENTS, Caller
+from s3_loader.deliveries import load_delivery
+from tests.integration.conftest import NOW, Connect
+from tests.integration.requests import make_request
+from tests.integration.test_cohorts import CALL, World
+from tests.integration.test_deliveries import make_report
+from tests.integration.test_notifying import DIGEST
+
+LIST, ONE, DELIVERIES = ROUTES
+
+
+@pytest.fixture
+def query(connect: Connect) -> Connection:
+    """A notification with three deliveries."""
+    world = World(connect)
+    world.save({"did": CALL, "count": {">=": 1}, "window": {"last": "10 minutes"}})
+    save_notification(world.evaluator, DIGEST, NOW, "test")
+    for number in range(3):
+        at = f"2026-11-21T11:00:0{number}.000Z"
+        report = make_report(str(number), id=f"ntf-{number}", at=at, recipient="ada@example.com", state="sent")
+        load_delivery(world.loader, report, replay=False)
+    return connect("mailwake_query")
+
+
+def test_notifications_are_shown(query: Connection) -> None:
+    """With their definition, and nothing that is secret."""
+    (one,) = make_request(query, LIST, {})["results"]
+    assert (one["name"], one["cohort"], one["definition"]["period"]) == ("team", "one", "15 minutes")
+    assert make_request(query, LIST, {"cohort": "other"})["results"] == []
+    assert make_request(query, ONE, {}, notification="team")["results"] == one
+    with pytest.raises(ApiError, match="Not found"):
+        make_request(query, ONE, {}, notification="nothing")
+
+
+def test_deliveries_are_paged_and_narrowed(query: Connection) -> None:
+    """The newest first."""
+    page = make_request(query, DELIVERIES, {"per_page": "2"})
+    assert [one["id"] for one in page["results"]] == ["ntf-2", "ntf-1"]
+    cursor = page["links"]["next"].partition("cursor=")[2].partition("&")[0]
+    rest = make_request(query, DELIVERIES, {"per_page": "2", "cursor": cursor})
+    assert [one["id"] for one in rest["results"]] == ["ntf-0"]
+    assert make_request(query, DELIVERIES, {"state": "failed"})["results"] == []
+    assert len(make_request(query, DELIVERIES, {"recipient": "ada@example.com"})["results"]) == 3
+
+
+def test_addresses_are_masked(query: Connection) -> None:
+    """For who may not see them."""
+    found = make_request(query, DELIVERIES, {}, Caller("other", frozenset({READ_EVENTS})))["results"]
+    assert {one["recipient"] for one in found} == {"a***@example.com"}
