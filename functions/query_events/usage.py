@@ -141,7 +141,7 @@ def answer_usage(request: Request) -> bytes:
             database.execute(statement, bound)
         except errors.InvalidParameterValue:
             raise refuse("timezone", "is not known to the database") from None
-        rows = database.fetchall()
+        rows = database.fetchall() or [(*(None for _ in groups), *_NOTHING)]
     minutes = (end - begin) / timedelta(minutes=1)
     total = _show(rows[0][len(groups) :], minutes)
     results = [_show_row(groups, row, zone, minutes) for row in rows[1 : limit + 1]] if groups else []
@@ -205,6 +205,10 @@ def _show(counts: Sequence[Any], minutes: float) -> Json:
         "calls_per_transaction": _divide(calls, transactions),
     }
     return {name: numbers[name] for name in MEANINGS}
+
+
+# What the statement gives but for the groups, where there is nothing.
+_NOTHING: Final = (*(0,) * 7, *(None,) * 4, *(0,) * 4, None, None, 0, 0, 1)
 
 
 def _divide(part: float, whole: float) -> float | None:

@@ -81,22 +81,20 @@ operation_codes AS MATERIALIZED (  -- an array of each kind of code, by the oper
     LEFT JOIN (SELECT {operation_codes} operation_id FROM operations o) AS known ON operation_id = id
 ),
 summed AS (
-    SELECT {codes} {total} AS is_total, coalesce(sum(weight) FILTER (WHERE NOT is_before), 0)::bigint AS calls,
-           coalesce(sum(weight) FILTER (WHERE NOT is_before AND outcome >= {error}), 0)::bigint AS errors,
-           coalesce(sum(weight) FILTER (WHERE NOT is_before AND outcome = {server_error}), 0)::bigint AS server_errors,
-           coalesce(sum(weight) FILTER (WHERE is_before), 0)::bigint AS calls_before
-    FROM (SELECT is_before, {codes} outcome, sum(coalesce(weight, 1)) AS weight FROM {weighed}
-          GROUP BY is_before, {codes} outcome) AS x
-    GROUP BY {sets}
-),
-minutes AS (
-    SELECT {key} AS key, sum(bit_count(used::bit(64)))::bigint AS used,
-           coalesce(sum(bit_count(up::bit(64))), 0)::bigint AS up
+    SELECT {codes} is_total, {key} AS key, coalesce(sum(calls) FILTER (WHERE NOT is_before), 0)::bigint AS calls,
+           coalesce(sum(errors) FILTER (WHERE NOT is_before), 0)::bigint AS errors,
+           coalesce(sum(server_errors) FILTER (WHERE NOT is_before), 0)::bigint AS server_errors,
+           coalesce(sum(calls) FILTER (WHERE is_before), 0)::bigint AS calls_before,
+           coalesce(sum(bit_count(used::bit(64))) FILTER (WHERE NOT is_before), 0)::bigint AS used,
+           coalesce(sum(bit_count(up::bit(64))) FILTER (WHERE NOT is_before), 0)::bigint AS up
     FROM hours h CROSS JOIN LATERAL (
-        SELECT {codes} {total} AS is_total, bit_or(1::bigint << minute) AS used,
-               bit_or(CASE WHEN outcome < {server_error} THEN 1::bigint << minute END) AS up
-        FROM {timed} GROUP BY {sets}) AS x
-    WHERE NOT is_before GROUP BY {codes} is_total
+        SELECT {codes} {total} AS is_total, sum(coalesce(weight, 1)) AS calls,
+               sum(coalesce(weight, 1)) FILTER (WHERE outcome >= {error}) AS errors,
+               sum(coalesce(weight, 1)) FILTER (WHERE outcome = {server_error}) AS server_errors,
+               bit_or(1::bigint << minute) AS used,
+               bit_or(1::bigint << minute) FILTER (WHERE outcome < {server_error}) AS up
+        FROM {summed} GROUP BY {sets}) AS x
+    GROUP BY {codes} is_total
 ),
 by_duration AS (
     SELECT {codes} {total} AS is_total, duration, sum(weight) AS weight
@@ -157,12 +155,11 @@ done AS (
     FROM {acted} GROUP BY {acted_sets}
 ),
 acted AS (SELECT {acted_key} AS key, transactions FROM done)
-SELECT {names} calls, errors, server_errors, coalesce(users, 0), coalesce(companies, 0), coalesce(up, 0),
-       coalesce(used, 0), average, p50, p90, p99, coalesce(new_users, 0), coalesce(new_companies, 0),
+SELECT {names} calls, errors, server_errors, coalesce(users, 0), coalesce(companies, 0), up, used,
+       average, p50, p90, p99, coalesce(new_users, 0), coalesce(new_companies, 0),
        coalesce(lost_users, 0), coalesce(lost_companies, 0), success_p50, success_p95, calls_before,
        coalesce(transactions, 0), count(*) OVER ()
-FROM (SELECT *, {key} AS key FROM summed) AS summed
-LEFT JOIN minutes USING (key) LEFT JOIN latencies USING (key) LEFT JOIN people USING (key)
+FROM summed LEFT JOIN latencies USING (key) LEFT JOIN people USING (key)
 LEFT JOIN companies USING (key) LEFT JOIN newcomers USING (key) LEFT JOIN acted USING (key) {named}
 WHERE {existing} ORDER BY is_total DESC, {order} LIMIT %(limit)s + 1
 """
@@ -182,7 +179,7 @@ def has_actions(groups: Sequence[str]) -> bool:
 def build_statement(
     groups: Sequence[str], filters: Sequence[str], order: str = "", *, descending: bool = False, named: bool = False
 ) -> str:
-    """The SQL of the numbers by these groups: the row of all calls first, then those of the groups.
+    """The SQL of the numbers by these groups: the row of all calls first, then those of the groups; none of no hour.
 
     `order`: a group or one of `ORDERS`; times, and then the most calls, first if none. `named`: only the transactions
     `%(transactions)s` count.
@@ -207,8 +204,7 @@ def build_statement(
         **{f"acted_{name}": part for name, part in _describe(acted_groups).items()},
         error=ERROR,
         server_error=SERVER_ERROR,
-        weighed=_read(groups, ["outcome", "weight"], filters, RANGE_AND_BEFORE),
-        timed=_read(groups, ["outcome", "minute"], filters, ONE_HOUR),
+        summed=_read(groups, ["outcome", "minute", "weight"], filters, ONE_HOUR),
         lasting=_read(groups, ["duration", "weight"], filters),
         known=_read(groups, ["identity_id", "company_id"], filters, RANGE_AND_BEFORE),
         acted=_read(acted_groups, ["weight"], of_actions, actions=True),
