@@ -63,17 +63,15 @@ SELECT v.version, v.definition FROM cohorts c
 JOIN cohort_versions v ON v.cohort_id = c.cohort_id AND v.version = coalesce(%(version)s, c.version, c.wanted)
 WHERE c.name = %(name)s
 """
-# How many entered and left before the first day (0), and on each.
+# How many are in now (0), and how many entered and left on each day (from 1 on).
 CHANGES: Final = """
-SELECT day, count(*) FILTER (WHERE entered), count(*) FILTER (WHERE NOT entered)
-FROM cohorts c
-CROSS JOIN LATERAL (
-    SELECT width_bucket(entered_at, %(begins)s::timestamptz[]) AS day, true AS entered FROM memberships m
-    WHERE m.cohort_id = c.cohort_id
-    UNION ALL
-    SELECT width_bucket(exited_at, %(begins)s::timestamptz[]), false FROM memberships m
-    WHERE m.cohort_id = c.cohort_id AND exited_at IS NOT NULL) AS changes
-WHERE c.name = %(name)s GROUP BY day
+SELECT 0, count(*), 0 FROM memberships
+WHERE cohort_id = (SELECT cohort_id FROM cohorts WHERE name = %(name)s) AND exited_at IS NULL
+UNION ALL
+SELECT width_bucket(at, %(begins)s::timestamptz[]), count(*) FILTER (WHERE kind = 'entered'),
+       count(*) FILTER (WHERE kind = 'exited')
+FROM transitions
+WHERE cohort_id = (SELECT cohort_id FROM cohorts WHERE name = %(name)s) AND at >= %(first)s GROUP BY 1
 """
 
 
@@ -142,6 +140,7 @@ def answer_cohort(request: Request) -> bytes:
             for version, created_at, created_by, switched_on_at in versions
         ],
         "days": days,
+        "size": days[-1]["size"],
     }
     if not request.caller.may(READ_PII):
         result = mask_result(result)
@@ -157,17 +156,16 @@ def list_days(instant: datetime, days: int, zone: tzinfo) -> list[datetime]:
 
 def read_days(database: DatabaseCursor, name: str, begins: list[datetime], zone: tzinfo) -> list[Json]:
     """Of each day `{"day", "entered", "exited", "size"}`, the size as it ended, or is now."""
-    database.execute(CHANGES, {"name": name, "begins": begins})
+    database.execute(CHANGES, {"name": name, "begins": begins, "first": begins[0]})
     counts = {day: (entered, exited) for day, entered, exited in database.fetchall()}
-    entered, exited = counts.get(0, (0, 0))
-    size = entered - exited
+    size = counts[0][0]
     shown = []
-    for number, begin in enumerate(begins, 1):
+    for number, begin in reversed([*enumerate(begins, 1)]):
         entered, exited = counts.get(number, (0, 0))
-        size += entered - exited
         day = begin.astimezone(zone).date().isoformat()
         shown.append({"day": day, "entered": entered, "exited": exited, "size": size})
-    return shown
+        size -= entered - exited
+    return shown[::-1]
 
 
 _NUMBER_OR_NULL: Final = {"type": ["integer", "null"], "minimum": 1}
