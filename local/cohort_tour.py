@@ -24,6 +24,15 @@ DEFINITION = {
         ]
     },
 }
+SENDER = "mailwake@example.com"
+DIGEST = {
+    "name": "team",
+    "cohort": NAME,
+    "on": ["entered", "exited"],
+    "channel": {"email": {"to": ["team@example.com"]}},
+    "period": "1 second",
+    "brief": True,
+}
 USER = "umbrella-0"
 
 
@@ -41,8 +50,21 @@ class Tour:
         key = create_api_key(*keys, name="demo-marketing", scopes=["cohorts:write"])
         headers = {"Authorization": key, "Content-Type": "application/json"}
         status, _ = self._ask("PUT", f"/api/v1/cohorts/{NAME}", headers, json.dumps(DEFINITION).encode())
+        self._ask("PUT", f"/api/v1/notifications/{DIGEST['name']}", headers, json.dumps(DIGEST).encode())
         self._stack.run_schedule("CohortEvaluator")
         return status
+
+    def await_delivery(self) -> dict[str, Any]:
+        """What became of the mail to the team, once it is known; nothing when patience ends."""
+        deadline = time.monotonic() + self._patience
+        while time.monotonic() < deadline:
+            self._stack.run_schedule("CohortEvaluator")
+            _, body = self._ask("GET", "/api/v1/deliveries", {"Authorization": self._stack.api_key})
+            if found := json.loads(body)["results"]:
+                delivery: dict[str, Any] = found[-1]
+                return delivery
+            time.sleep(0.2)
+        return {}
 
     def call(self, status: int, now: datetime) -> int:
         """A call of the user's that is answered so; the status of its ingest."""
