@@ -85,7 +85,8 @@ def count_samples(content: Content) -> int:
 def count_items(content: Content) -> int:
     """How many things a batch says: activities, samples, and items that say something of people."""
     said = {one.position for one in content.profiles} | {one.position for one in content.links}
-    said -= {one.position for one in content.activities}  # an item may say several things
+    if said:  # an item may say several things
+        said -= {one.position for one in content.activities}
     return len(content.activities) + len(said) + count_samples(content)
 
 

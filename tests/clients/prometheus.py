@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -70,7 +70,8 @@ def install(packages: Sequence[Package]) -> None:
             folder.mkdir(parents=True)
         options = ("-qq", "-o", f"Dir::State::Lists={apt}/lists", "-o", f"Dir::Cache={apt}/cache")
         own = ("-o", "APT::Sandbox::User=")  # who downloads owns the folder
-        _run("apt-get", *options, *own, "update")
+        with suppress(ValueError):  # of another of the machine's sources
+            _run("apt-get", *options, *own, "update")
         for package in packages:
             _run("apt-get", *options, *own, "download", f"{package.name}={package.version}", folder=apt)
             (file,) = apt.glob(f"{package.name}_*.deb")
