@@ -1,16 +1,25 @@
-"""Reports of the mailer (functions/mailer/deliveries.py), one in an object: rows of `deliveries`."""
+"""Reports of our own, one in an object.
 
+Attempts of the mailer (functions/mailer/deliveries.py) are rows of `deliveries`, unsubscribes by a link
+(functions/unsubscribe) suppressions.
+"""
+
+from datetime import datetime
 from typing import Any
 
 from psycopg2.extensions import connection as Connection
 
-from common.events import Unparseable
+from common.clock import format_instant
+from common.events import UNSUBSCRIBED, Unparseable
 from common.json_text import decode_json
 from s3_loader.batches import Batch
+from s3_loader.dimensions import Statement
 from s3_loader.loading import Load, Outcome, save_batch
 from s3_loader.quarantine import SetAside
+from s3_loader.suppressing import suppress
 
 PROVIDER = "mailwake"
+UNSUBSCRIBE = "unsubscribe"
 LOOK = "SELECT (SELECT batch_id FROM batches WHERE object_key = %s), nextval('batches_batch_id_seq')"
 SAVE = """
 INSERT INTO deliveries AS known (id, attempt, at, notification, cohort, channel, state, recipient, status, message_id,
@@ -30,10 +39,14 @@ def load_delivery(connection: Connection, batch: Batch, *, replay: bool) -> Load
     connection.autocommit = False
     unparseable = SetAside()
     told: dict[str, Any] = {}
+    save: Statement = ("", ())
     try:
         told = decode_json(batch.body)
-        told = {name: told[name] for name in (*FIELDS, *MORE)}
-    except (ValueError, KeyError, TypeError):
+        if told.get("kind") == UNSUBSCRIBE:
+            save = _suppress(told)
+        else:
+            told = {name: told[name] for name in (*FIELDS, *MORE)}
+    except (ValueError, KeyError, TypeError, AttributeError):
         unparseable.append(Unparseable(None, "it is no report of the mailer", None))
     try:
         with connection, connection.cursor() as cursor:
@@ -45,7 +58,14 @@ def load_delivery(connection: Connection, batch: Batch, *, replay: bool) -> Load
             for sql, values in [*save_batch(batch, batch_id, load, found), *unparseable.build(batch)]:
                 cursor.execute(sql, values)
             if not unparseable:
-                cursor.execute(SAVE, {**told, "batch_id": found or batch_id})
+                cursor.execute(*(save if save[0] else (SAVE, {**told, "batch_id": found or batch_id})))
             return load
     finally:
         connection.autocommit = True
+
+
+def _suppress(told: dict[str, Any]) -> Statement:
+    """What keeps an unsubscribe. Raises `KeyError`, `ValueError` where it is none."""
+    at = format_instant(datetime.fromisoformat(told["at"]))
+    entry = {"address": str(told["address"]), "topic": str(told["topic"]), "event_at": at}
+    return suppress([{**entry, "reason": UNSUBSCRIBED, "source": UNSUBSCRIBE}])

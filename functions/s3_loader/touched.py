@@ -8,6 +8,7 @@ from common.events import Event
 from common.json_text import encode_json
 from s3_loader.dimensions import Statement
 from s3_loader.rows import find_user
+from s3_loader.suppressing import ENDING, Suppressed
 
 CHANGE = "INSERT INTO changes (touched) VALUES (%s)"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -21,6 +22,7 @@ class Touched:
         self._users: dict[str, datetime] = {}
         self._identities: dict[int, datetime] = {}
         self._linked: set[int] = set()
+        self._suppressed = Suppressed()
 
     def watch(self, events: Iterable[Event], user_field: str, user_mark: bytes) -> Iterator[Event]:
         """The same events; those whom they happened to are remembered as they go by."""
@@ -32,6 +34,8 @@ class Touched:
                 _note(self._users, user, event.occurred_at)
             elif event.recipient is not None:
                 _note(self._addresses, event.recipient, event.occurred_at)
+            if event.kind.event_type in ENDING:
+                self._suppressed.note(event)
             yield event
 
     def add(self, identity_id: int, at: datetime) -> None:
@@ -44,6 +48,7 @@ class Touched:
 
     def build(self) -> Iterator[Statement]:
         """What says so; nothing where nobody is touched."""
+        yield from self._suppressed.build()
         if self._addresses or self._users or self._identities or self._linked:
             touched: dict[str, Any] = {
                 "addresses": _show(self._addresses),

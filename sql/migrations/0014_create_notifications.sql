@@ -76,6 +76,55 @@ CREATE TABLE suppressions (
     PRIMARY KEY (address, topic)
 );
 
+-- Keeps what events forbid, unless somebody took the address off the list later than the event, and tells the mailer of
+-- what is new. An array of {"address", "topic", "reason", "source", "event_at", "event_key"}.
+CREATE FUNCTION suppress(found json) RETURNS void
+    LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp
+BEGIN ATOMIC
+    WITH given AS (
+        SELECT DISTINCT ON (address, topic) address, topic, reason, source, event_at, event_key
+        FROM json_to_recordset(found) AS one (address text, topic text, reason text, source text, event_at timestamptz,
+                                              event_key bigint)
+        -- Most are known; an upsert would lock them until the load's end.
+        WHERE NOT EXISTS (SELECT FROM suppressions AS known
+                          WHERE known.address = one.address AND known.topic = one.topic
+                            AND (known.removed_at IS NULL OR known.removed_at >= one.event_at))
+        ORDER BY address, topic, event_at DESC
+    ),
+    saved AS (
+        INSERT INTO suppressions AS known (address, topic, reason, source, event_at, event_key, at)
+        SELECT address, topic, reason, source, event_at, event_key, now() FROM given ORDER BY address, topic
+        ON CONFLICT (address, topic) DO UPDATE SET reason = excluded.reason, source = excluded.source,
+            event_at = excluded.event_at, event_key = excluded.event_key, at = excluded.at, removed_at = NULL,
+            removed_by = NULL
+        WHERE known.removed_at < excluded.event_at
+        RETURNING address, topic, reason, source, event_at
+    ),
+    told AS (
+        SELECT json_agg(json_build_object(
+                   'address', address, 'topic', topic, 'reason', reason, 'source', source,
+                   'at', to_char(event_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
+                   ORDER BY address, topic) AS entries
+        FROM (SELECT saved.*, (row_number() OVER () - 1) / 500 AS part FROM saved) AS numbered GROUP BY part
+    )
+    INSERT INTO outbox (id, body, created_at)
+    SELECT id, jsonb_build_object('id', id, 'kind', 'suppression', 'entries', entries), now()
+    FROM (SELECT 'sup-' || left(encode(sha256(convert_to(entries::text, 'UTF8')), 'hex'), 32) AS id, entries
+          FROM told) AS named
+    ON CONFLICT DO NOTHING;
+END;
+REVOKE ALL ON FUNCTION suppress FROM PUBLIC;
+
+-- What is known already.
+SELECT suppress(json_agg(json_build_object(
+    'address', e.recipient, 'topic', '*', 'reason', k.event_type, 'source', k.provider, 'event_at', e.occurred_at,
+    'event_key', e.event_key)))
+FROM events e JOIN kinds k USING (kind_key)
+WHERE e.recipient IS NOT NULL
+  AND (k.event_type IN ('complained', 'unsubscribed') OR (k.event_type = 'bounced' AND k.bounce_kind = 'hard'))
+HAVING count(*) > 0;
+
+GRANT EXECUTE ON FUNCTION suppress TO mailwake_loader;
 GRANT INSERT, SELECT, UPDATE ON deliveries TO mailwake_loader;
 GRANT SELECT ON notifications, email_templates, deliveries, suppressions TO mailwake_query;
 GRANT SELECT, INSERT, UPDATE, DELETE ON notifications, email_templates, mailed, outbox, suppressions TO mailwake_evaluator;
