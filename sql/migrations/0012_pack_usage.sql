@@ -60,9 +60,11 @@ BEGIN
                   ('call', CASE WHEN o.activity_type = 'call' THEN a.identity_id END),
                   ('success', CASE WHEN o.activity_type = 'call' AND o.status < 400 THEN a.identity_id END),
                   ('company', CASE WHEN o.activity_type = 'call' THEN a.company_id END)) AS v (first_of, who)
+              JOIN first_activities forgotten USING (first_of, who)
               WHERE a.occurred_at >= week AND a.occurred_at < week + interval '7 days'
+                AND forgotten.occurred_at < until
               ORDER BY first_of, who, a.occurred_at, a.activity_key) AS found
-        WHERE (known.first_of, known.who) = (found.first_of, found.who) AND known.occurred_at < until;
+        WHERE (known.first_of, known.who) = (found.first_of, found.who);
     END LOOP;
     DELETE FROM first_activities WHERE occurred_at < until;
 END
