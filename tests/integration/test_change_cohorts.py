@@ -1,0 +1,162 @@
+"""What changes cohorts and notifications, from the request to the answer, on a real database."""
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from psycopg2.extensions import connection as Connection
+
+from change_cohorts import app
+from change_cohorts.changes import ROUTES
+from common.database import Database
+from tests.integration.conftest import NOW, Connect
+from tests.integration.test_cohorts import CALL, World
+from tests.integration.test_loading import select
+from tests.integration.test_notifying import DIGEST
+
+DEFINITION: dict[str, Any] = {
+    "name": "one",
+    "title": "One",
+    "subject": "user",
+    "members": {"did": CALL, "count": {">=": 1}, "window": {"last": "10 minutes"}},
+}
+COHORT, NOTIFICATION = "/api/v1/cohorts/{cohort}", "/api/v1/notifications/{notification}"
+Ask = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def evaluator(connect: Connect) -> Connection:
+    """The role that the function logs in as."""
+    return connect("mailwake_evaluator")
+
+
+@pytest.fixture
+def ask(evaluator: Connection, monkeypatch: pytest.MonkeyPatch) -> Ask:
+    """Asks the function: status and decoded body."""
+    database = Database(lambda: evaluator)
+    monkeypatch.setattr(app, "_database", lambda: database)
+    monkeypatch.setattr(app, "now", lambda: NOW)
+
+    def ask(
+        method: str, path: str, body: Any = None, *, scopes: str = "cohorts:write", name: str = "me", **values: str
+    ) -> tuple[int, dict[str, Any]]:
+        event = {
+            "routeKey": f"{method} {path}",
+            "requestContext": {"authorizer": {"lambda": {"name": name, "scopes": scopes}}},
+            "pathParameters": values,
+            "body": body if isinstance(body, str) or body is None else json.dumps(body),
+        }
+        answer = app.handler(event, None)
+        decoded: dict[str, Any] = json.loads(answer["body"])
+        assert answer["statusCode"] < 400 or set(decoded["errors"][0]) == {"message", "description", "code"}
+        return int(answer["statusCode"]), decoded
+
+    return ask
+
+
+def test_cohort_is_saved_changed_and_deleted(ask: Ask, evaluator: Connection) -> None:
+    """Each change is a version; the same again is none."""
+    assert ask("PUT", COHORT, DEFINITION, cohort="one") == (
+        201,
+        {"results": {"name": "one", "version": 1, "changed": True}},
+    )
+    assert ask("PUT", COHORT, DEFINITION, cohort="one")[1]["results"]["changed"] is False
+    assert ask("PUT", COHORT, {**DEFINITION, "title": "Two"}, cohort="one")[1]["results"]["version"] == 2
+    assert select(evaluator, "SELECT version, created_by FROM cohort_versions ORDER BY 1") == [(1, "me"), (2, "me")]
+    assert ask("DELETE", COHORT, cohort="one")[0] == 200
+    assert ask("DELETE", COHORT, cohort="one")[0] == 404
+    assert ask("PUT", COHORT, DEFINITION, cohort="one")[1]["results"]["version"] == 3
+
+
+def test_name_comes_from_the_path(ask: Ask) -> None:
+    """It may be left out of the body, and may not be another one."""
+    nameless = {key: value for key, value in DEFINITION.items() if key != "name"}
+    assert ask("PUT", COHORT, nameless, cohort="one")[0] == 201
+    assert ask("PUT", COHORT, DEFINITION, cohort="two")[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ("no json", "Send a JSON object"),
+        ([], "Send a JSON object"),
+        (None, "Send a JSON object"),
+        ({**DEFINITION, "members": {"all": [{"did": {"event": "fly"}}]}}, "members.all[0]"),
+        ({**DEFINITION, "members": {"share": 2}}, "members.share: is a number from 0 to 1"),
+    ],
+)
+def test_bad_definitions_are_refused(ask: Ask, body: Any, place: str) -> None:
+    """With what is wrong, and where."""
+    status, answer = ask("PUT", COHORT, body, cohort="one")
+    assert status == 400
+    assert place in answer["errors"][0]["description"]
+
+
+def test_what_another_cohort_needs_stays(ask: Ask) -> None:
+    """Deleting it would change the other one."""
+    ask("PUT", COHORT, DEFINITION, cohort="one")
+    ask("PUT", COHORT, {**DEFINITION, "name": "two", "members": {"not": {"cohort": "one"}}}, cohort="two")
+    status, answer = ask("DELETE", COHORT, cohort="one")
+    assert (status, "two" in answer["errors"][0]["description"]) == (409, True)
+    assert ask("PUT", COHORT, {**DEFINITION, "subject": "company"}, cohort="one")[0] == 409
+
+
+@pytest.mark.parametrize(
+    ("scopes", "name", "status"), [("events:read", "me", 403), ("", "me", 403), ("cohorts:write", "", 401)]
+)
+@pytest.mark.parametrize("route", sorted(ROUTES))
+def test_every_route_checks_its_caller(ask: Ask, route: str, scopes: str, name: str, status: int) -> None:
+    """Before it looks at anything else."""
+    method, path = route.split()
+    assert ask(method, path, "no json", scopes=scopes, name=name)[0] == status
+
+
+def test_large_bodies_are_refused(ask: Ask) -> None:
+    """Whatever is in them."""
+    assert ask("PUT", COHORT, "x" * 300_000, cohort="one")[0] == 413
+
+
+def test_binary_bodies_are_read(evaluator: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """API Gateway encodes what it takes for binary."""
+    database = Database(lambda: evaluator)
+    monkeypatch.setattr(app, "_database", lambda: database)
+    event = {
+        "routeKey": f"PUT {COHORT}",
+        "requestContext": {"authorizer": {"lambda": {"name": "me", "scopes": "admin"}}},
+        "pathParameters": {"cohort": "one"},
+        "body": base64.b64encode(json.dumps(DEFINITION).encode()).decode(),
+        "isBase64Encoded": True,
+    }
+    assert app.handler(event, None)["statusCode"] == 201
+
+
+def test_dry_run_tells_what_would_have_been(ask: Ask, connect: Connect) -> None:
+    """By the day, and who would enter now; nothing of it stays."""
+    world = World(connect)
+    world.call("ada", 3600 * 30)
+    world.call("bob", 3600 * 6)
+    given = {**DEFINITION, "members": {"did": CALL, "count": {">=": 1}, "window": {"last": "24 hours"}}}
+    status, answer = ask("POST", "/api/v1/cohorts/dry-run", {"definition": given, "days": 3})
+    assert status == 200
+    days, now = answer["results"]["days"], answer["results"]["now"]
+    assert sum(day["entered"] for day in days) == 2
+    assert len(days) == 3
+    assert now["members"] == 0
+    assert select(world.evaluator, "SELECT count(*) FROM memberships") == [(0,)]
+    assert ask("POST", "/api/v1/cohorts/dry-run", {"definition": given, "days": 0})[0] == 400
+    assert ask("POST", "/api/v1/cohorts/dry-run", {"definition": {}})[0] == 400
+
+
+def test_notifications_are_saved_tested_and_deleted(ask: Ask) -> None:
+    """Of a cohort that there is."""
+    assert ask("PUT", NOTIFICATION, DIGEST, notification="team")[0] == 400
+    ask("PUT", COHORT, DEFINITION, cohort="one")
+    assert ask("PUT", NOTIFICATION, DIGEST, notification="team")[0] == 200
+    assert ask("PUT", NOTIFICATION, {**DIGEST, "period": "soon"}, notification="team")[0] == 400
+    status, answer = ask("POST", f"{NOTIFICATION}/test", notification="team")
+    assert (status, answer["results"]["body"]["kind"]) == (202, "digest")
+    assert ask("DELETE", NOTIFICATION, notification="team")[0] == 200
+    assert ask("DELETE", NOTIFICATION, notification="team")[0] == 404
+    assert ask("POST", f"{NOTIFICATION}/test", notification="team")[0] == 404
