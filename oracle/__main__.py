@@ -37,6 +37,7 @@ def main() -> int:
         parser.error(f"{options.url} is no URL of an API")
     fetch = open_api(options.url.rstrip("/"), options.key)
     try:
+        read_state(fetch, options.cohort)
         people = [Identity("user", user) for user in options.user] or sample_people(
             fetch, options.cohort, options.people
         )

@@ -64,7 +64,10 @@ class Finding(NamedTuple):
 
 def read_state(fetch: Fetch, name: str) -> State:
     """The definition in force, and up to when members are known. Raises `CheckError`."""
-    found = fetch(f"/cohorts/{quote(name)}", {})["results"]
+    try:
+        found = fetch(f"/cohorts/{quote(name)}", {})["results"]
+    except LookupError:
+        raise CheckError(f"there is no cohort named {name}") from None
     if found["evaluated_at"] is None or found["switched_on_at"] is None:
         raise CheckError(f"{name} has not been evaluated yet")
     if found["subject"] != USER:

@@ -120,7 +120,9 @@ def test_deployment_that_is_wrong(fetch: Fetch, engine: Engine, migrated: Postgr
 
 
 def test_cohort_that_can_not_be_checked(fetch: Fetch, engine: Engine) -> None:
-    """What has not been evaluated yet, or is of companies, is refused."""
+    """What there is not, has not been evaluated yet, or is of companies, is refused."""
+    with pytest.raises(CheckError, match="no cohort named"):
+        read_state(fetch, "unknown")
     engine.save({**DEFINITION, "name": "new"})
     with pytest.raises(CheckError, match="not been evaluated"):
         read_state(fetch, "new")
