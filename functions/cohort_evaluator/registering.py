@@ -10,7 +10,7 @@ from common.activities import ADDRESS, USER, Identity, make_content_key
 from common.json_text import encode_json
 
 AT_ONCE: Final = 10_000
-# Changes that come while this reads are read again in the tick's own snapshot: then they are known.
+# Changes that come after this has read wait for the next tick, if they name somebody new.
 NEW_ADDRESSES: Final = """
 SELECT DISTINCT address FROM changes CROSS JOIN LATERAL json_object_keys(touched -> 'addresses') AS address
 WHERE NOT EXISTS (SELECT FROM identities i WHERE i.value = address AND i.identity_type = 'address')

@@ -4,10 +4,19 @@ from typing import Final
 
 ONLY_ONE: Final = "SELECT pg_try_advisory_xact_lock(hashtext('evaluate_cohorts'))"
 # Whom loads touched, each with the earliest time of what is new. Who is linked is looked at from the first thing on
-# that is known of the person.
+# that is known of the person. A load that came after everybody was registered (registering.py) may name somebody whom
+# nobody knows: it is left for the next tick.
 TAKE_CHANGES: Final = """
 CREATE TEMPORARY TABLE touched ON COMMIT DROP AS
-WITH taken AS MATERIALIZED (DELETE FROM changes RETURNING touched),
+WITH taken AS MATERIALIZED (
+    DELETE FROM changes
+    WHERE NOT EXISTS (
+            SELECT FROM json_object_keys(touched -> 'addresses') AS address
+            WHERE NOT EXISTS (SELECT FROM identities i WHERE i.value = address AND i.identity_type = 'address'))
+      AND NOT EXISTS (
+            SELECT FROM json_object_keys(touched -> 'users') AS name
+            WHERE NOT EXISTS (SELECT FROM identities i WHERE i.value = name AND i.identity_type = 'user'))
+    RETURNING touched),
 named AS (
     SELECT i.person_id, i.identity_type, given.value::bigint AS since
     FROM taken CROSS JOIN LATERAL json_each_text(touched -> 'identities') AS given

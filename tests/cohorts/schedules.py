@@ -75,7 +75,10 @@ def make_steps(seed: int, schedules: int, cohorts: int) -> list[Step]:
             slot = random.randrange(slot + 1, len(ticks))
             steps[slot].append(Save(definer.define(name, subject, others)))
         if slot + 1 < len(ticks) and random.random() < 0.1:
-            steps[random.randrange(slot + 1, len(ticks))].append(Delete(name))
+            slot = random.randrange(slot + 1, len(ticks))
+            steps[slot].append(Delete(name))
+            if random.random() < 0.5:  # it comes back, at once or later
+                steps[random.randrange(slot, len(ticks))].append(Save(definer.define(name, subject, others)))
     for schedule in range(schedules):
         for slot, arrive in _make_arrivals(random, schedule, ticks):
             steps[slot].append(arrive)
