@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from cohort_evaluator import evaluation
-from common.activities import ADDRESS, USER, Identity
+from common.activities import ADDRESS, Identity
 from common.events import Json
 from local.postgres import Postgres
 from oracle.telling import Interval
