@@ -102,7 +102,8 @@ def test_entries_and_exits_are_narrowed_and_go_on(page: Page) -> None:
     changes = page.get_by_role("region", name="Who entered and left")
     expect(changes.locator(".results > li")).to_have_count(3)
     changes.get_by_role("button", name="Load more entries and exits").click()
-    expect(changes.locator(".results > li")).to_have_count(6)
+    expect(changes.locator(".results > li strong a")).to_have_count(6)
+    assert len(set(changes.locator(".results > li").all_inner_texts())) == 6
     changes.get_by_label("Show").select_option("exited")
     expect(changes.locator(".badge", has_text="entered")).to_have_count(0)
     expect(changes.locator(".badge", has_text="left").first).to_be_visible()
