@@ -14,10 +14,14 @@ from common.clock import now
 from common.json_text import decode_json
 from common.objects import Bucket
 from common.settings import read_text
+from common.suppression_table import SuppressionTable
 from mailer.ledger import Ledger
+from mailer.members import MemberMails
 from mailer.outgoing import Outgoing
+from mailer.pace import Pace
 from mailer.secrets import NotificationSecrets
 from mailer.sending import LaterError, Sender
+from mailer.unsubscribing import Keys
 
 log = logging.getLogger(__name__)
 # Whoever repeats an attempt must know of it: the ledger does, the client does not.
@@ -26,11 +30,25 @@ ONCE = Config(retries={"total_max_attempts": 1, "mode": "standard"}, connect_tim
 
 @cache
 def _sender() -> Sender:
+    ses = boto3.client("sesv2", config=ONCE)
+    suppressions = SuppressionTable(read_text("SUPPRESSIONS_TABLE"))
     return Sender(
         ledger=Ledger(boto3.client("dynamodb"), read_text("LEDGER_TABLE")),
         reports=Bucket(read_text("RAW_BUCKET")),
         outgoing=Outgoing(os.environ.get("INTERNAL_WEBHOOK_HOSTS", "").split(",")),
-        ses=boto3.client("sesv2", config=ONCE),
+        ses=ses,
+        members=MemberMails(
+            ses=ses,
+            suppressions=suppressions,
+            keys=Keys(read_text("UNSUBSCRIBE_SECRET_ID")),
+            unsubscribe_url=read_text("UNSUBSCRIBE_URL"),
+            sender=os.environ.get("SENDER_ADDRESS", ""),
+            sender_name=os.environ.get("SENDER_NAME", ""),
+            configuration_set=os.environ.get("CONFIGURATION_SET", ""),
+            wait=Pace(ses).wait,
+        ),
+        suppressions=suppressions,
+        is_paused=read_text("MAIL_PAUSED") == "true",
         find_secrets=NotificationSecrets(boto3.client("secretsmanager"), read_text("NOTIFICATION_SECRET_ID")).find,
         sender=os.environ.get("SENDER_ADDRESS", ""),
         configuration_set=os.environ.get("CONFIGURATION_SET", ""),

@@ -9,6 +9,8 @@ SENT: Final = "sent"
 FAILED: Final = "failed"  # for good; the error says why
 RETRYING: Final = "retrying"
 UNKNOWN: Final = "unknown"
+SUPPRESSED: Final = "suppressed"  # she must not get it
+HELD_OUT: Final = "held_out"  # she is one of those who get nothing, so that what mails do can be told
 # About three days in all, as Standard Webhooks suggest.
 PAUSES: Final = tuple(
     timedelta(seconds=seconds)

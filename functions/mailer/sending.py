@@ -8,10 +8,13 @@ from random import Random
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from common.aws import AwsError
 from common.objects import Bucket
+from common.suppression_table import Suppression, SuppressionTable
 from mailer.deliveries import report
 from mailer.digests import build_digest
 from mailer.ledger import Claim, Ledger
+from mailer.members import MemberMails
 from mailer.outcomes import FAILED, RETRYING, SENT, UNKNOWN, Outcome, find_pause
 from mailer.outgoing import Outgoing
 from mailer.ses import send_mail
@@ -19,6 +22,7 @@ from mailer.slack import send_slack
 from mailer.webhooks import build_webhook, send_webhook
 
 BUSY_PAUSE: Final = timedelta(minutes=1)
+HOLD_PAUSE: Final = timedelta(hours=4)  # of mails to members while they are paused; the queue gives up after 60 times
 BROKE_OFF: Final = "an attempt broke off: whether it went is not known"
 # Channels at which the other side knows an id that came before: what may have gone is simply sent again.
 REPEATABLE: Final = ("webhook",)
@@ -42,6 +46,9 @@ class Sender:
     reports: Bucket  # the raw bucket
     outgoing: Outgoing
     ses: Any  # a client of SES v2 that does not retry by itself
+    members: MemberMails
+    suppressions: SuppressionTable
+    is_paused: bool  # whether mails to members wait
     find_secrets: Callable[[str], list[str]]  # the live secrets of a name
     sender: str  # From
     configuration_set: str
@@ -52,13 +59,17 @@ class Sender:
 
     def send(self, body: dict[str, Any]) -> str:
         """Sends one object, and says what became of it. Raises `LaterError` where it is to come again."""
+        if body.get("kind") == "suppression":
+            return self._suppress(body)
         now = self.clock()
+        channel = next(iter(body["notification"]["channel"]))
+        if channel == "mail" and self.is_paused:
+            raise LaterError(HOLD_PAUSE)
         claim, attempt = self.ledger.claim(body["id"], now)
         if claim is Claim.SETTLED:
             return "settled before"
         if claim is Claim.BUSY:
             raise LaterError(BUSY_PAUSE)
-        channel = next(iter(body["notification"]["channel"]))
         if claim is Claim.UNKNOWN:
             if not (self.send_unknown or channel in REPEATABLE):
                 return self._settle(body, attempt, Outcome(UNKNOWN, BROKE_OFF), now)
@@ -66,6 +77,16 @@ class Sender:
                 raise LaterError(BUSY_PAUSE)
             attempt += 1
         return self._settle(body, attempt, self._attempt(channel, body, now), now)
+
+    def _suppress(self, body: dict[str, Any]) -> str:
+        """Copies what the database says of whom not to mail. It may come again, and late: see `SuppressionTable`."""
+        try:
+            for entry in body.get("entries") or [body]:
+                fields = {name: str(entry[name]) for name in ("address", "topic", "reason", "source", "at")}
+                self.suppressions.save(Suppression(**fields, removed=bool(entry.get("removed"))))
+        except AwsError:
+            raise LaterError(BUSY_PAUSE) from None
+        return "saved"
 
     def _settle(self, body: dict[str, Any], attempt: int, outcome: Outcome, now: datetime) -> str:
         """Reports an attempt, and ends its claim. Raises `LaterError` where there is to be another one."""
@@ -88,6 +109,8 @@ class Sender:
                 return Outcome(FAILED, "no sender is set: the template's parameter SenderAddress")
             message = build_digest(body, self.sender, self.console)
             return send_mail(self.ses, message.as_bytes(), settings["to"], self.configuration_set, make_tags(body))
+        if channel == "mail":
+            return self.members.send(body, make_tags(body), now)
         secrets = self.find_secrets(settings["secret"]) if "secret" in settings else []
         if channel in ("slack", "webhook") and not secrets:
             return Outcome(FAILED, f"the secret {settings['secret']} is not set in NotificationSecret")

@@ -84,7 +84,9 @@ def test_build_copies_what_is_imported(name: str) -> None:
 
 def list_layer_modules(layer: str) -> set[str]:
     """Return the modules that can be imported from the packages that a layer's requirements name."""
-    folder = {"PostgresLayer": "postgres", "WebLayer": "web", "SignaturesLayer": "signatures"}[layer]
+    folder = {"PostgresLayer": "postgres", "WebLayer": "web", "SignaturesLayer": "signatures", "MailLayer": "mail"}[
+        layer
+    ]
     wanted = set((ROOT / "layers" / folder / "requirements.txt").read_text(encoding="utf-8").split())
     return {
         module

@@ -23,6 +23,8 @@ ALLOWED_STARS = {
             "ec2:UnassignPrivateIpAddresses",
         )
     ),
+    # SES knows one account.
+    ("ses:GetAccount", "*"),
     # Nor is an object's key: only its prefix.
     ("s3:GetObject", "${RawBucket.Arn}/raw/*"),
     ("s3:PutObject", "${RawBucket.Arn}/raw/*"),
@@ -46,9 +48,11 @@ EXPECTED_ACTIONS = {
     "MailerRole": {
         "dynamodb:GetItem",
         "dynamodb:PutItem",
+        "dynamodb:Query",
         "s3:GetObject",
         "s3:PutObject",
         "secretsmanager:GetSecretValue",
+        "ses:GetAccount",
         "ses:SendEmail",
         "sqs:ChangeMessageVisibility",
         "sqs:DeleteMessage",
@@ -77,6 +81,7 @@ EXPECTED_ACTIONS = {
     },
     "StartMigrationRole": {"lambda:InvokeFunction", "secretsmanager:GetSecretValue"},
     "SummariseHoursRole": {"rds-db:connect"},
+    "UnsubscribeRole": {"dynamodb:PutItem", "s3:PutObject", "secretsmanager:GetSecretValue"},
     "WebhookListenerRole": {"s3:PutObject", "secretsmanager:GetSecretValue"},
 }
 

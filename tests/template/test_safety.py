@@ -129,7 +129,7 @@ def test_migration_waits_for_its_network(resources: Mapping[str, Any]) -> None:
 
 def test_data_outlives_the_stack(resources: Mapping[str, Any]) -> None:
     """Deleting the stack, or replacing a resource in it, deletes no data."""
-    kept = {"RawBucket": "Retain", "ApiKeysTable": "Retain", "Database": "Snapshot"}
+    kept = {"RawBucket": "Retain", "ApiKeysTable": "Retain", "SuppressionsTable": "Retain", "Database": "Snapshot"}
     for name, policy in kept.items():
         assert resources[name]["DeletionPolicy"] == policy
         assert resources[name]["UpdateReplacePolicy"] == policy
@@ -202,6 +202,7 @@ def test_api_asks_the_authorizer_every_time(resources: Mapping[str, Any]) -> Non
     assert guarded == {
         **webhooks,
         **console,
+        "/unsubscribe/{token}": False,  # the token is the proof
         "/api/{proxy+}": True,
         "/api/v1/cohorts/{cohort}": True,
         "/api/v1/cohorts/dry-run": True,

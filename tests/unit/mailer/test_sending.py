@@ -11,9 +11,10 @@ import pytest
 from moto import mock_aws
 
 from common.json_text import decode_json
+from common.suppression_table import Suppression
 from mailer.ledger import BROKEN_OFF, Claim, Ledger
 from mailer.outgoing import Outgoing
-from mailer.sending import LaterError, Sender
+from mailer.sending import HOLD_PAUSE, LaterError, Sender
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SCHEDULES = 1_000
@@ -46,12 +47,16 @@ class World:
         self.now = NOW
         self.sent: Counter[str] = Counter()
         self.reports: list[dict[str, Any]] = []
+        self.suppressed: list[Suppression] = []
         self.random: Random | None = None
         self.sender = Sender(
             ledger=Ledger(self, "ledger"),
             reports=self,  # type: ignore[arg-type]  # a bucket, as far as it is used
             outgoing=Outgoing(),
             ses=self,
+            members=self,  # type: ignore[arg-type]
+            suppressions=self,  # type: ignore[arg-type]
+            is_paused=False,
             find_secrets=lambda _: [],
             sender="mailwake@example.com",
             configuration_set="",
@@ -84,6 +89,11 @@ class World:
         self.sent[tags["mailwake-id"]] += 1
         self._maybe_crash()
         return {"MessageId": "m"}
+
+    def save(self, one: Suppression) -> None:
+        """The list of whom not to mail."""
+        self._maybe_crash()
+        self.suppressed.append(one)
 
     def put_new(self, _key: str, body: bytes, _metadata: Mapping[str, str], _digest: str) -> bool:
         """S3."""
@@ -167,3 +177,35 @@ def test_nothing_is_lost_or_sent_twice_wherever_it_breaks_off(client: Any, again
             assert world.sent[name] <= 1, name
         if state == "settled":
             assert world.sent[name] >= 1, name
+
+
+def test_paused_mails_wait_and_nothing_else_does(client: Any) -> None:
+    """Nothing is claimed, so that they go once the pause is over; digests go on."""
+    world = World(client)
+    world.sender.is_paused = True
+    notification = {**BODY["notification"], "channel": {"mail": {}}}
+    with pytest.raises(LaterError) as caught:
+        world.sender.send({**BODY, "id": "a", "notification": notification})
+    assert caught.value.pause == HOLD_PAUSE
+    assert world.read_state("a") is None
+    assert world.send("b") == "sent"
+
+
+def test_list_of_whom_not_to_mail_is_copied(client: Any) -> None:
+    """One or many in an object; with what was taken off it."""
+    world = World(client)
+    entry: dict[str, Any] = {
+        "address": "a@e.com",
+        "topic": "*",
+        "reason": "bounced",
+        "source": "ses",
+        "at": "2026-11-21T12:00:00.000Z",
+    }
+    removed = {**entry, "reason": "manual", "removed": True}
+    assert world.sender.send({"id": "sup-1", "kind": "suppression", "entries": [entry, removed]}) == "saved"
+    assert world.sender.send({"id": "sup-2", "kind": "suppression", **entry}) == "saved"
+    assert world.suppressed == [
+        Suppression(**entry),
+        Suppression(**{**entry, "reason": "manual"}, removed=True),
+        Suppression(**entry),
+    ]
