@@ -28,8 +28,11 @@ from query_events.shared_keys import SHARED, Keys, Shape, Use, are_findable, fin
 DEFAULT_AGE = timedelta(hours=24)
 DEFAULT_LAG = timedelta(minutes=1)  # what came in the last minute is left out unless asked for
 REACH: Final = 20_000  # events that are walked through where nobody counts how many match
-NEAR: Final = 5_000  # of them, where somebody does
-ENOUGH: Final = 500  # events that are gathered before it is asked where they lie
+ENOUGH: Final = 2_000  # events that are gathered before it is asked where they lie
+# The months that a short range touches are so many times as long. An index of keys leads to all of their events: there
+# gathering and counting take long, and a walk is tried first.
+SHORT: Final = 8
+ENOUGH_IN_SHORT, REACH_IN_SHORT = 500, 5_000
 STREAM_CHUNK: Final = 2_000  # events that are in memory at once
 
 _reader = EventReader()
@@ -121,16 +124,17 @@ class _Search(NamedTuple):
 
     def _find_by_index(self, uses: Uses) -> tuple[list[tuple[Any, ...]], int | None]:
         """As `find`. Few events are gathered and sorted; the newest of many are probably among the newest of all."""
-        self.bound["enough"] = ENOUGH
+        short = self._ratio > SHORT
+        self.bound["enough"] = min(ENOUGH, ENOUGH_IN_SHORT) if short else ENOUGH
         rows = self._run(build_gather_query, uses)
         gathered = rows[0][-1] if rows else 0
         total = self.cursor.total if self.cursor else None
-        if gathered < ENOUGH:
+        if gathered < cast("int", self.bound["enough"]):
             if self.cursor is None:
                 total = self._count(rows) if self.bound["offset"] and not rows else gathered
             return rows, total
-        near = REACH if not self.counted else max(NEAR, (total or 0) // 2)
-        rows = self._walk(uses, near)
+        near = max(REACH_IN_SHORT if short else 0, (total or 0) // 2) if self.counted else REACH
+        rows = self._walk(uses, near) if near else []
         if self.cursor is None:
             total = self._count(rows)
         # Where they all lie further back, little is lost beside counting them.
@@ -141,6 +145,11 @@ class _Search(NamedTuple):
     @property
     def _limit(self) -> int:
         return cast("int", self.bound["limit"])
+
+    @property
+    def _ratio(self) -> float:
+        begin, end = self.range
+        return measure_months(begin, end) / max(end - begin, timedelta.resolution)
 
     def _walk(self, uses: Uses, reach: int) -> list[tuple[Any, ...]]:
         self.bound["reach"] = reach
@@ -168,9 +177,8 @@ class _Search(NamedTuple):
         """
         if len(rows) < self._limit or not any(SHARED[each.name].bursts for each in self.keys):
             return False
-        ratio = measure_months(*self.range) / (self.range[1] - self.range[0])
         matching = cast("int", self.bound["offset"]) + len(rows)
-        reach = math.ceil(matching * ratio)
+        reach = math.ceil(matching * self._ratio)
         self.database.execute(build_newer_query(self.shapes), {**self.bound, "since": rows[-1][0], "reach": reach})
         ((newer,),) = self.database.fetchall()
         return cast("int", newer) < reach
