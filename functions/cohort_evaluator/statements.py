@@ -84,7 +84,8 @@ ORDER BY c.cohort_id
 FIND_ALL: Final = """
 CREATE TEMPORARY TABLE subjects_{name} ON COMMIT DROP AS
 SELECT subject_id, min(at) AS at FROM (
-    SELECT subject_id, since AS at FROM touched WHERE is_company = %(is_company)s AND since <= %(instant)s
+    SELECT subject_id, since AS at FROM touched
+    WHERE is_company = %(is_company)s AND (since <= %(instant)s OR is_linked)
     UNION ALL SELECT d.subject_id, d.at FROM deadlines d WHERE d.at <= %(instant)s AND d.cohort_id = ANY (%(cohorts)s)
     UNION ALL SELECT m.subject_id, m.since FROM missed m
         WHERE m.since <= %(instant)s AND m.cohort_id = ANY (%(cohorts)s)) AS found
@@ -112,7 +113,7 @@ INSERT INTO candidates
 SELECT found.subject_id, greatest(found.at, known.at, last.at, %(floor)s)
 FROM (SELECT subject_id, min(at) AS at FROM (
           SELECT subject_id, CASE WHEN is_linked THEN '-infinity' ELSE since END AS at FROM touched
-          WHERE is_company = %(is_company)s AND since <= %(instant)s
+          WHERE is_company = %(is_company)s AND (since <= %(instant)s OR is_linked)
           UNION ALL
           SELECT subject_id, at FROM deadlines WHERE cohort_id = %(cohort)s AND at <= %(instant)s
           UNION ALL

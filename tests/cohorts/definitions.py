@@ -23,6 +23,7 @@ MAIL_TESTS: tuple[Json, ...] = (
     *({"tags": {operator: value}} for operator, value in (("includes", "a"), ("exists", True), ("includes", "b"))),
     *({name: "Abc"} for name in ("campaign", "template", "subject", "from_address", "subaccount", "url")),
     *({name: {"contains_ignoring_case": "aB"}} for name in ("ip_address", "reason", "user_agent", "message_id")),
+    *({name: {"contains_ignoring_case": value}} for name, value in (("subject", "äb%_'\\"), ("url", "\u0130"))),
     *({name: {"exists": False}} for name in ("campaign", "from_address", "user_agent")),
 )
 ACTIVITY_TESTS: tuple[Json, ...] = (
@@ -40,6 +41,7 @@ VALUE_TESTS: tuple[Any, ...] = (
     *(1, "1", "a", True, {"at_least": 2}, {"more_than": 0.1}, {"at_most": 0.2}, {"less_than": 3}, {"is": 2.5}),
     *({"exists": True}, {"exists": False}, {"includes": "a"}, {"includes": 1}, {"starts_with": "A"}, {"is": False}),
     *({"contains": "b"}, {"ends_with": "c"}, {"is_one_of": [1, "a", True]}, {"contains_ignoring_case": "ABC"}),
+    *({"contains_ignoring_case": "äB%"}, {"at_least": 12_345_678_901_234_567_890}, {"is_one_of": [1e15, "[]"]}),
 )
 TRAIT_TESTS: tuple[Json, ...] = (
     *({"is": value} for value in ("pro", 1, True, 7)),
@@ -91,7 +93,7 @@ class Definer:
         pattern = self._pattern()
         way = self._choose("count", "count", "distinct", "sum")
         if way == "count":
-            wanted: Json = {self.random.choice(COMPARISONS): self._choose(0, 1, 1, 2, 3)}
+            wanted: Json = {self.random.choice(COMPARISONS): self._choose(0, 1, 1, 2, 3, 5)}
         elif way == "distinct":
             wanted = {"of": self._field(pattern["event"]), self.random.choice(COMPARISONS): self._choose(1, 2)}
         else:
@@ -142,7 +144,7 @@ class Definer:
         for _ in range(self._choose(1, 1, 2)):
             if self.random.random() < 0.4:
                 inner = "metadata" if kind == "mail" else "properties"
-                tests[f"{inner}.{self._choose('n', 'm.x', 'm')}"] = self.random.choice(VALUE_TESTS)
+                tests[f"{inner}.{self._choose('n', 'n', 'm.x', 'm.x', 'm', 'n.0')}"] = self.random.choice(VALUE_TESTS)
             else:
                 tests |= self.random.choice(MAIL_TESTS if kind == "mail" else ACTIVITY_TESTS)
         return tests

@@ -20,9 +20,24 @@ MAIL_TYPES = {  # SparkPost's type → its class, ours
     "spam_complaint": ("message_event", "complained"),
 }
 BOUNCE_CLASSES = {"10": "hard", "20": "soft", "51": "block"}
-NUMBERS = (1, 2, 2.5, 0.1, 0.2, 3, -1, 10)
-PROPERTIES: tuple[Any, ...] = (*NUMBERS, *NUMBERS, "1", "a", "Abc", "", True, False, None, ["a", 1], {"y": 1}, {})
-TEXTS = ("a", "Abc", "b")
+NUMBERS = (1, 2, 2.5, 0.1, 0.2, 3, -1, 10, 1e15, 12_345_678_901_234_567_890)
+PROPERTIES: tuple[Any, ...] = (
+    *NUMBERS,
+    *NUMBERS,
+    "1",
+    "a",
+    "Abc",
+    "",
+    "äb%",
+    "[]",
+    True,
+    False,
+    None,
+    ["a", 1],
+    {"y": 1},
+    {},
+)
+TEXTS = ("a", "Abc", "b", "ÄB%_'\\", "\u0130")
 
 
 class Happening(NamedTuple):
@@ -48,9 +63,11 @@ class People(NamedTuple):
     companies: list[str]
 
 
-def name_people(schedule: int) -> People:
-    """A few, so that they meet."""
+def name_people(schedule: int, *, alone: bool = False) -> People:
+    """A few, so that they meet, or one alone."""
     mark = f"s{schedule}"
+    if alone:
+        return People([f"{mark}-u0"], [f"{mark}-a0"], [f"{mark}-x@example.com"], [f"{mark}-k0"])
     return People(
         [f"{mark}-u{number}" for number in range(3)],
         [f"{mark}-a{number}" for number in range(2)] + [f"{mark}-u0"],  # one that looks like a user
@@ -242,7 +259,7 @@ class Maker:
     def _make_identify(self, at: datetime) -> Happening:
         user, anonymous = self._choose(None, *self.people.users), self._choose(None, *self.people.anonymous)
         if user is None and anonymous is None:
-            user = self.people.users[1]
+            user = self.people.users[-1]
         traits = self._choose_traits(at)
         if self.random.random() < 0.4:
             traits["email"] = self.random.choice(self.people.addresses)

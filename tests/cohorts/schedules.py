@@ -97,9 +97,10 @@ def _make_ticks(random: Random, middle: datetime) -> Iterator[Tick]:
 
 def _make_arrivals(random: Random, schedule: int, ticks: list[Tick]) -> Iterator[tuple[int, Arrive]]:
     """Things with the number of the tick before which each comes."""
-    maker = Maker(random, name_people(schedule), schedule)
+    alone = random.random() < 0.2
+    maker = Maker(random, name_people(schedule, alone=alone), schedule)
     times: list[datetime] = []
-    for _ in range(random.randint(3, 14)):
+    for _ in range(random.randint(15, 30) if alone else random.randint(3, 14)):
         slot = random.randrange(len(ticks) - 1)
         lag = random.choice(LAGS) if random.random() < 0.9 else -21_600  # a clock that is fast
         at = ticks[slot].at - timedelta(seconds=lag + random.choice(SHIFTS))

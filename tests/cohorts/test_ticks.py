@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from cohort_evaluator import evaluation
-from common.activities import ADDRESS, Identity
+from common.activities import ADDRESS, USER, Identity
 from common.events import Json
 from local.postgres import Postgres
 from oracle.telling import Interval
@@ -32,9 +32,7 @@ def engine(migrated: Postgres) -> Iterator[Engine]:
     engine.close()
 
 
-@pytest.mark.parametrize(
-    ("named", "who"), [({}, Identity(ADDRESS, "ada@example.com")), (NAMED, Identity("user", "ada"))]
-)
+@pytest.mark.parametrize(("named", "who"), [({}, Identity(ADDRESS, "ada@example.com")), (NAMED, Identity(USER, "ada"))])
 def test_load_between_registration_and_snapshot(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, named: Json, who: Identity
 ) -> None:
@@ -47,3 +45,21 @@ def test_load_between_registration_and_snapshot(
     engine.tick(NOW)
     found = engine.read_memberships()
     assert found == {("got-mail", engine.read_numbers()[who]): [Interval(NOW - timedelta(seconds=90))]}
+
+
+def test_somebody_whose_past_was_somebody_elses(engine: Engine) -> None:
+    """Who lost all that was known of her to another person, but for what is dated ahead, is no member any more."""
+    engine.save({"name": "all", "title": "All", "subject": "user", "members": {"share": 1}})
+    begin = NOW - timedelta(minutes=2)
+    anonymous: Json = {"type": "page", "messageId": "1", "timestamp": "2026-11-21T11:50:00Z", "anonymousId": "a"}
+    engine.load([Happening("segment", "batch", anonymous, ())], NOW)
+    engine.tick(begin)
+    ahead: Json = {"type": "page", "messageId": "2", "timestamp": "2026-11-21T13:00:00Z", "anonymousId": "a"}
+    engine.load([Happening("segment", "batch", {**ahead, "userId": "ada"}, ())], NOW)
+    engine.tick(NOW - timedelta(minutes=1))
+    ada = engine.read_numbers()[Identity(USER, "ada")]
+    assert engine.read_memberships()["all", ada] == [Interval(begin)]
+    first: Json = {"type": "identify", "timestamp": "2026-11-21T11:40:00Z", "userId": "bob", "anonymousId": "a"}
+    engine.load([Happening("segment", "batch", first, ())], NOW)
+    engine.tick(NOW)
+    assert engine.read_memberships()["all", ada] == [Interval(begin, begin)]
