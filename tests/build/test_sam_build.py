@@ -122,7 +122,7 @@ def test_nothing_needless_is_shipped(built: tuple[str, Path]) -> None:
     assert not [path for path in list_files(folder, "*.pyc") if ".cpython-313." not in path.name]
     layers = sum(
         path.stat().st_size
-        for name in ("PostgresLayer", "WebLayer", "SignaturesLayer")
+        for name in ("PostgresLayer", "WebLayer", "SignaturesLayer", "MailLayer")
         for path in list_files(folder / name, "*")
     )
     assert layers < LAMBDA_LIMIT_BYTES / 2
