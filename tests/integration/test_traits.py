@@ -1,5 +1,7 @@
 """What was written to a person's traits."""
 
+from typing import Any
+
 import pytest
 
 from common.errors import ApiError
@@ -35,9 +37,9 @@ def test_all_writes_of_one_person(connect: Connect) -> None:
     assert len(ask(query, TRAITS, "v", at="2026-11-02T00:00:00Z")["results"]) == 3
 
 
-def found_results(pages: list[dict[str, object]]) -> list[dict[str, object]]:
+def found_results(pages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The entries of all pages."""
-    return [entry for page in pages for entry in page["results"]]  # type: ignore[attr-defined]
+    return [entry for page in pages for entry in page["results"]]
 
 
 def test_nobody_is_not_found(connect: Connect) -> None:
