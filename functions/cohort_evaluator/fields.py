@@ -56,7 +56,7 @@ def find_value(kind: str, field: Field, event: Table, binder: Binder) -> Value:
     """The value of a field of an event of a kind; `event` has the columns that sources.py tells."""
     if field.path:
         column = event.metadata if kind == MAIL else event.properties
-        return Value(at_path(column, binder.bind(list(field.path), "text[]")), JSON)
+        return Value(at_path(column, [binder.bind(name, "text") for name in field.path]), JSON)
     if kind == MAIL:
         return _find_of_mail(field.name, event)
     return _find_of_activity(field.name, event)

@@ -1,5 +1,6 @@
 """What the SQL of cohorts is written with: bound values, and what pypika has no word for."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, Final
 
@@ -123,9 +124,11 @@ def greatest(*terms: Term) -> Term:
     return Function("GREATEST", *terms)
 
 
-def at_path(value: Term, path: Term) -> Term:
-    """What a JSON value has at a path."""
-    return Infix(value, " #> ", path)
+def at_path(value: Term, names: Iterable[Term]) -> Term:
+    """What a JSON value has at a path through nested objects; the places of a list are no names."""
+    for name in names:
+        value = Infix(value, " -> ", name)
+    return value
 
 
 def as_text(value: Term) -> Term:

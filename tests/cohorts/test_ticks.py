@@ -63,3 +63,16 @@ def test_somebody_whose_past_was_somebody_elses(engine: Engine) -> None:
     engine.load([Happening("segment", "batch", first, ())], NOW)
     engine.tick(NOW)
     assert engine.read_memberships()["all", ada] == [Interval(begin, begin)]
+
+
+@pytest.mark.parametrize(("path", "is_found"), [("properties.n.x", True), ("properties.m.0", False)])
+def test_path_leads_through_objects(engine: Engine, path: str, is_found: bool) -> None:
+    """A path's names are those of objects, and not the places of a list."""
+    pattern: Json = {"event": "action", "where": {path: "a"}}
+    condition: Json = {"did": pattern, "count": {">=": 1}, "window": {"ever": True}}
+    engine.save({"name": "found", "title": "Found", "subject": "user", "members": condition})
+    done: Json = {"type": "track", "event": "x", "messageId": "1", "timestamp": "2026-11-21T11:59:00Z", "userId": "ada"}
+    engine.load([Happening("segment", "batch", {**done, "properties": {"n": {"x": "a"}, "m": ["a"]}}, ())], NOW)
+    engine.tick(NOW)
+    ada = engine.read_numbers()[Identity(USER, "ada")]
+    assert (("found", ada) in engine.read_memberships()) == is_found
