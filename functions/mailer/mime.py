@@ -71,8 +71,8 @@ def build_mail(rendered: Rendered, envelope: Envelope) -> bytes:
     message["Message-ID"] = f"<{envelope.id}@{sender.rpartition('@')[2]}>"
     message["List-Unsubscribe"] = f"<{envelope.unsubscribe_url}>"
     message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    message.set_content(_clean(rendered.text), cte="quoted-printable")
-    message.add_alternative(_clean(rendered.html), subtype="html", cte="quoted-printable")
+    message.set_content(_clean(rendered.text))
+    message.add_alternative(_clean(rendered.html), subtype="html")
     return message.as_bytes()
 
 

@@ -29,6 +29,7 @@ def test_mail_is_well_formed(rendered: Rendered) -> None:
     """It is ASCII, its lines are short and end alike, and each header is there once, so that DKIM can cover it."""
     raw = build_mail(rendered, ENVELOPE)
     raw.decode("ascii")
+    assert f"\r\nList-Unsubscribe: <{URL}>\r\n".encode() in raw, "mail programs don't decode it"
     assert not re.search(rb"(?<!\r)\n|\r(?!\n)", raw)
     head, _, body = raw.partition(b"\r\n\r\n")
     assert max(map(len, body.split(b"\r\n"))) <= 76
