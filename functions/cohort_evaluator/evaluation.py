@@ -21,6 +21,7 @@ from cohort_evaluator.compile import compile_condition
 from cohort_evaluator.conditions import ACTIVITIES, COMPANY, MAIL, USER, Cohort, find_references
 from cohort_evaluator.definitions import read_cohort
 from cohort_evaluator.judging import judge
+from cohort_evaluator.news import FIND_NEWS, find_concerned
 from cohort_evaluator.notifying import notify
 from cohort_evaluator.reading import DefinitionError
 from cohort_evaluator.registering import register_recipients, register_touched
@@ -120,6 +121,7 @@ class _Tick:
         self._cursor.execute("SET LOCAL jit = off; SET LOCAL enable_mergejoin = off")
         self._cursor.execute(statements.TAKE_CHANGES)
         self._cursor.execute(statements.FIND_FIRST)
+        self._cursor.execute("ANALYZE touched")
         self._cursor.execute(statements.FIND_SUPERSEDED)
         self._cursor.execute(statements.FIND_RARE, {"instant": self._instant})
         self._rare = _Rare(*self._cursor.fetchall()[0])
@@ -153,6 +155,7 @@ class _Tick:
                 binder = Binder()
                 query = sources.read_tables(kind, self._gathered_since, binder, Table(f"subjects_{subject}"))
                 self._cursor.execute(statements.GATHER.format(name=f"{name}_{subject}", query=query), binder.values)
+            self._cursor.execute(FIND_NEWS.format(name=subject), {**values, "gathered_since": self._gathered_since})
 
     def _evaluate_safely(self, saved: _Saved) -> bool:
         """Evaluates one cohort; where that fails, remembers whom it has missed, and why. Whether it went well."""
@@ -210,7 +213,10 @@ class _Tick:
         else:
             self._cursor.execute(statements.SWITCHED_ON, values)
             ((values["floor"], values["known_to"]),) = self._cursor.fetchall()
-            self._cursor.execute(statements.FIND_CANDIDATES.format(name=saved.cohort.subject), values)
+            binder = Binder()
+            concerned = find_concerned(saved.cohort.members, saved.cohort.subject, saved.cohort_id, binder)
+            statement = statements.FIND_CANDIDATES.format(name=saved.cohort.subject, concerned=concerned)
+            self._cursor.execute(statement, {**values, **binder.values})
         has_candidates = self._cursor.rowcount > 0
         if self._rare.later:
             self._cursor.execute(statements.KEEP_FOR_LATER, values)

@@ -113,7 +113,7 @@ INSERT INTO candidates
 SELECT found.subject_id, greatest(found.at, known.at, last.at, %(floor)s)
 FROM (SELECT subject_id, min(at) AS at FROM (
           SELECT subject_id, CASE WHEN is_linked THEN '-infinity' ELSE since END AS at FROM touched
-          WHERE is_company = %(is_company)s AND (since <= %(instant)s OR is_linked)
+          WHERE is_company = %(is_company)s AND (since <= %(instant)s OR is_linked) AND subject_id IN ({concerned})
           UNION ALL
           SELECT subject_id, at FROM deadlines WHERE cohort_id = %(cohort)s AND at <= %(instant)s
           UNION ALL

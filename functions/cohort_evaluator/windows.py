@@ -49,7 +49,7 @@ def find_earliest(window: Window, instant: datetime) -> datetime | None:
     if isinstance(window, Rolling):
         return instant - window.ending - window.length
     if isinstance(window, Calendar):
-        return instant - LONGEST[window.unit] * (window.count + 2)
+        return instant - LONGEST[window.unit] * (window.count + (1 if window.current else 2))
     return window.since
 
 

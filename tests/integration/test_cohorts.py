@@ -116,6 +116,29 @@ def test_brief_membership_between_ticks_is_told(world: World) -> None:
     assert world.read() == [("ada", 3000, 2970), ("ada", 2000, 1970)]
 
 
+def test_only_those_whom_something_new_concerns_are_judged(world: World) -> None:
+    """An event that matches nothing, one more of a member's, and the write of a trait that is not asked for."""
+    failed = {"event": "call", "where": {"status": {"at_least": 400}}}
+    world.save({"did": failed, "count": {">=": 1}, "window": {"ever": True}}, "failed")
+    world.save({"not": {"did": failed, "count": {">=": 2}, "window": {"ever": True}}}, "fine")
+    world.save({"trait": "metadata.plan", "is_one_of": ["pro", "team"]}, "paying")
+    world.call("ada", 3000)
+    assert world.tick(2900).judged == 3
+    world.call("ada", 2800)
+    world.identify("identify", 2800, userId="ada", traits={"name": "Ada"})
+    assert world.tick(2700).judged == 0
+    world.call("ada", 2600, status=500)
+    assert world.tick(2500).judged == 2
+    world.call("ada", 2400, status=500)
+    assert world.tick(2300).judged == 1
+    world.call("ada", 2200, status=500)
+    world.identify("identify", 2200, userId="ada", traits={"plan": "pro"})
+    assert world.tick(2100).judged == 1
+    assert world.read("failed") == [("ada", 2600, None)]
+    assert world.read("fine") == [("ada", 2900, 2400)]
+    assert world.read("paying") == [("ada", 2200, None)]
+
+
 def test_new_version_of_an_inner_cohort_moves_the_outer_one(world: World) -> None:
     """Nobody was touched and nothing is due, yet the outer cohort sees what its candidates did."""
     world.save({"share": 0}, "inner")
