@@ -27,7 +27,7 @@ import yaml
 from bench.__main__ import find_cpu
 from bench.cohorts_data import NOW, add_history, change, choose, count_companies, prepare
 from bench.cohorts_duckdb import Recomputed, recompute
-from bench.cohorts_tick import WORK_MEM, Run, run_tick
+from bench.cohorts_tick import WORK_MEM, Run, read_server_seconds, run_tick
 from bench.database import DATABASE, create_schema, describe_settings, read_version, run_postgres
 from bench.figures import Figure, Target, draw_table
 from bench.progress import say
@@ -60,6 +60,7 @@ class Everybody(NamedTuple):
     """What judging everybody took."""
 
     seconds: float
+    server_seconds: float
     sizes: dict[str, tuple[int, int]]  # of each cohort how many are in, and the sum of their ids
 
 
@@ -180,7 +181,8 @@ class _Ticks:
     def _tell(self, what: str, run: Run) -> None:
         if run.failed:
             raise RuntimeError(f"{run.failed} cohorts failed")
-        say(f"  {what}: {run.seconds:.2f} s, {run.judged:,} judged, {run.transitions:,} transitions")
+        took = f"{run.seconds:.2f} s, {run.server_seconds:.2f} s of the server's processor"
+        say(f"  {what}: {took}, {run.judged:,} judged, {run.transitions:,} transitions")
         for name, (times, taken) in sorted(run.statements.items(), key=lambda each: -each[1][1])[:STATEMENTS]:
             say(f"    {taken:7.2f} s in {times:4} x {name}")
 
@@ -189,6 +191,7 @@ def judge_everybody(dsn: str, definitions: list[dict[str, Any]], instant: dateti
     """Lets the evaluator's SQL judge everybody at an instant, cohort by cohort; nothing but verdicts is written."""
     say("judging everybody")
     sizes, seconds = {}, 0.0
+    server_seconds = 0.0
     options = f"-c timezone=UTC -c work_mem={WORK_MEM}"
     with closing(psycopg2.connect(dsn, options=options)) as connection, connection.cursor() as cursor:
         cursor.execute("SET LOCAL jit = off")
@@ -197,16 +200,18 @@ def judge_everybody(dsn: str, definitions: list[dict[str, Any]], instant: dateti
         cursor.execute(statements.CREATE_JUDGING)
         for definition in definitions:
             cohort = read_cohort(definition)
-            at = time.perf_counter()
+            at, server_at = time.perf_counter(), read_server_seconds(connection)
             cursor.execute(statements.FIND_EVERYBODY, {"instant": instant, "is_company": cohort.subject == COMPANY})
             judge(cursor, cohort.members, Sources(cohort.subject), instant, ids)
             seconds += time.perf_counter() - at
+            server_seconds += read_server_seconds(connection) - server_at
             cursor.execute("SELECT count(*), coalesce(sum(subject_id), 0) FROM verdicts WHERE holds")
             ((size, total),) = cursor.fetchall()
             sizes[cohort.name] = (int(size), int(total))
             cursor.execute("TRUNCATE candidates, verdicts")
-    say(f"  {seconds:.1f} s; {min(sizes.values())[0]:,} to {max(sizes.values())[0]:,} members")
-    return Everybody(seconds, sizes)
+    members = f"{min(sizes.values())[0]:,} to {max(sizes.values())[0]:,} members"
+    say(f"  {seconds:.1f} s, {server_seconds:.1f} s of the server's processor; {members}")
+    return Everybody(seconds, server_seconds, sizes)
 
 
 def _compare(who: str, found: dict[str, tuple[int, int]], expected: dict[str, tuple[int, int]]) -> None:
@@ -233,6 +238,12 @@ def _show_ticks(
             compared=f"the same SQL over everybody {everybody.seconds:.1f} s",
             ratio=everybody.seconds / middle.seconds,
             target=AS_FAST if users >= LARGE else None,
+        ),
+        Figure(
+            name="  the server's processor",
+            measured=f"{middle.server_seconds:.2f} s",
+            compared=f"over everybody {everybody.server_seconds:.1f} s",
+            ratio=everybody.server_seconds / middle.server_seconds,
         ),
         Figure(name="  judged, over all cohorts", measured=f"{middle.judged:,}"),
         Figure(name="  transitions", measured=f"{middle.transitions:,}"),

@@ -136,7 +136,7 @@ CHOOSE = """
 DROP TABLE IF EXISTS changed;
 CREATE UNLOGGED TABLE changed AS SELECT row_number() OVER () AS n, chosen.* FROM ({chosen} LIMIT %(count)s) AS chosen
 """
-ANYBODY = "SELECT * FROM living WHERE last = %(now)s ORDER BY part(user_id, %(seed)s)"
+ANYBODY = "SELECT * FROM living ORDER BY part(user_id, %(seed)s)"
 BY_ACTIVITY = """
 SELECT living.* FROM living
 JOIN (SELECT 1 + floor((SELECT count(*) FROM living) * part(n, %(seed)s) ^ 2)::int AS rank, min(n) AS n

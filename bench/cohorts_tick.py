@@ -10,9 +10,11 @@ from collections import Counter, defaultdict
 from contextlib import closing
 from datetime import datetime
 from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import psycopg2
+from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 WORK_MEM = "64MB"  # of the function's connection
@@ -22,6 +24,7 @@ class Run(NamedTuple):
     """What a tick took."""
 
     seconds: float
+    server_seconds: float  # of a processor, in the server's process
     peak_memory: int  # bytes, of the process since it began
     cohorts: int
     failed: int
@@ -44,6 +47,11 @@ def run_tick(dsn: str, instant: datetime) -> Run:
         raise RuntimeError("a tick failed: see above") from None
     finally:
         process.join(10)
+
+
+def read_server_seconds(connection: Connection) -> float:
+    """Seconds of a processor that the server's process of a connection has used; it runs on this machine."""
+    return int(Path(f"/proc/{connection.info.backend_pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 class _Timed(Cursor):
@@ -76,11 +84,12 @@ def _serve(pipe: Pipe, dsn: str, instant: datetime) -> None:
         at = time.perf_counter()
         ticked = evaluate_cohorts(connection, instant)
         seconds = time.perf_counter() - at
+        server_seconds = read_server_seconds(connection)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     taken = {name: (count, _Timed.seconds[name]) for name, count in _Timed.statements.items()}
     pipe.send(
         Run(
-            *(seconds, peak, ticked.cohorts, ticked.failed, ticked.judged, ticked.transitions),
+            *(seconds, server_seconds, peak, ticked.cohorts, ticked.failed, ticked.judged, ticked.transitions),
             *(taken, dict(_Timed.by_cohort)),
         )
     )
