@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from time import monotonic
 from typing import Any, Final, NamedTuple
 
-from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, nodes
+from jinja2 import ChainableUndefined, StrictUndefined, TemplateSyntaxError, UndefinedError, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -73,6 +73,12 @@ class RenderError(Exception):
     """Why a template can't be rendered for somebody; its text holds nothing of her."""
 
 
+class _Missing(StrictUndefined, ChainableUndefined):
+    """What is not there: nothing can be done with it, but a default can stand for it, and for what would be in it."""
+
+    __slots__ = ()
+
+
 class _Environment(ImmutableSandboxedEnvironment):
     """Fields of data come before the methods of what holds them: `user.traits.items` is a trait."""
 
@@ -82,7 +88,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 
 def _make_environment(*, autoescape: bool) -> _Environment:
-    environment = _Environment(undefined=StrictUndefined, autoescape=autoescape, finalize=_refuse_nothing)
+    environment = _Environment(undefined=_Missing, autoescape=autoescape, finalize=_refuse_nothing)
     environment.globals.clear()
     for name in _FORBIDDEN_FILTERS:
         del environment.filters[name]

@@ -129,6 +129,7 @@ def test_what_is_missing_can_be_asked_for() -> None:
     """By `is defined`, and by `default`."""
     source = "{% if user.traits.plan is defined %}a{% endif %}{{ user.traits.plan | default('free') }}"
     assert show(text=source).text == "free"
+    assert show(text="{{ user.traits.metadata.name.first | default('there') }}").text == "there"
 
 
 def test_rendered_part_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
