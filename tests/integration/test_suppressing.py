@@ -4,6 +4,11 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
+from cohort_evaluator.reading import DefinitionError
+from cohort_evaluator.suppressing import add_suppression, remove_suppression
+from common.errors import ApiError
 from common.events import COMPLAINED
 from s3_loader.batches import Batch
 from s3_loader.deliveries import load_delivery
@@ -95,3 +100,33 @@ def test_unsubscribe_by_a_link_is_kept(connect: Connect) -> None:
     assert load_delivery(loader, wrong, replay=False).quarantined == 1
     evaluator = connect("mailwake_evaluator")
     assert select(evaluator, KEPT) == [("ada@example.com", "news", "unsubscribed", "unsubscribe")]
+
+
+def test_people_change_the_list(connect: Connect) -> None:
+    """Each change is told to the mailer with its time; what is older stays without effect."""
+    loader, evaluator = connect("mailwake_loader"), connect("mailwake_evaluator")
+    assert add_suppression(evaluator, " Ada@example.com", "*", NOW - timedelta(seconds=300), "key")
+    assert not add_suppression(evaluator, "ada@example.com", "*", NOW - timedelta(seconds=290), "key")
+    assert select(evaluator, KEPT) == [("ada@example.com", "*", "manual", "key")]
+    remove_suppression(evaluator, "ada@example.com", "*", NOW - timedelta(seconds=200), "key")
+    with pytest.raises(ApiError):
+        remove_suppression(evaluator, "ada@example.com", "*", NOW, "key")
+    load(loader, make_event("1", age=250, **HARD))
+    assert select(evaluator, KEPT) == []
+    told = select(evaluator, "SELECT body #> '{entries,0}' FROM outbox ORDER BY body #>> '{entries,0,at}'")
+    assert [(one["at"], one.get("removed", False)) for (one,) in told] == [
+        ("2026-11-21T11:55:00.000Z", False),
+        ("2026-11-21T11:56:40.000Z", True),
+    ]
+    assert add_suppression(evaluator, "ada@example.com", "*", NOW, "key")
+    assert select(evaluator, KEPT) == [("ada@example.com", "*", "manual", "key")]
+
+
+@pytest.mark.parametrize(
+    ("address", "topic"),
+    [("ada", "*"), (None, "*"), ("a@b\0", "*"), ("\ud800@b.c", "*"), ("a@b.c", "A"), ("a@b.c", None), ("a@b.c", "")],
+)
+def test_other_things_are_not_put_on_the_list(connect: Connect, address: object, topic: object) -> None:
+    """An address and a topic are."""
+    with pytest.raises(DefinitionError):
+        add_suppression(connect("mailwake_evaluator"), address, topic, NOW, "key")

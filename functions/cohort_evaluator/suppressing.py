@@ -1,0 +1,76 @@
+"""The list of whom not to mail, as people change it. What events add is the loader's (s3_loader/suppressing.py)."""
+
+import re
+from datetime import datetime
+from hashlib import sha256
+from typing import Final
+
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+
+from cohort_evaluator.reading import DefinitionError, read_text
+from common.clock import format_instant
+from common.errors import ApiError
+from common.events import Json
+from common.json_text import encode_json
+
+ALL: Final = "*"
+MANUAL: Final = "manual"
+_ADDRESS = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]{1,255}\Z")
+_TOPIC = re.compile(r"[a-z0-9][a-z0-9-]{0,99}\Z")
+ADD: Final = """
+INSERT INTO suppressions AS known (address, topic, reason, source, event_at, at)
+VALUES (%(address)s, %(topic)s, %(reason)s, %(source)s, %(at)s, %(at)s)
+ON CONFLICT (address, topic) DO UPDATE SET reason = excluded.reason, source = excluded.source,
+    event_at = excluded.event_at, event_key = NULL, at = excluded.at, removed_at = NULL, removed_by = NULL
+WHERE known.removed_at IS NOT NULL
+RETURNING 1
+"""
+REMOVE: Final = """
+UPDATE suppressions SET removed_at = %(at)s, removed_by = %(source)s
+WHERE address = %(address)s AND topic = %(topic)s AND removed_at IS NULL
+RETURNING 1
+"""
+PUT: Final = "INSERT INTO outbox (id, body, created_at) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
+
+
+def add_suppression(connection: Connection, address: object, topic: object, instant: datetime, by: str) -> bool:
+    """Forbids mails to an address, of a topic or (`*`) all; False where they are already. Raises `DefinitionError`."""
+    entry = _read(address, topic, instant, by)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(ADD, entry)
+        if not cursor.fetchall():
+            return False
+        _tell(cursor, entry, instant)
+    return True
+
+
+def remove_suppression(connection: Connection, address: object, topic: object, instant: datetime, by: str) -> None:
+    """Allows them again, until something newer forbids them.
+
+    Raises `DefinitionError`; `ApiError` where they are not forbidden.
+    """
+    entry = _read(address, topic, instant, by)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(REMOVE, entry)
+        if not cursor.fetchall():
+            raise ApiError(404, "There is no such suppression", "The address is not on the list for this topic")
+        _tell(cursor, {**entry, "removed": True}, instant)
+
+
+def _read(address: object, topic: object, instant: datetime, by: str) -> Json:
+    text = read_text(address, "address").strip().lower()
+    if not _ADDRESS.match(text):
+        raise DefinitionError("address", "is an address")
+    if type(topic) is not str or (topic != ALL and not _TOPIC.match(topic)):
+        raise DefinitionError("topic", "is * for all mails, or 1 to 100 characters of a-z, 0-9 and dashes")
+    given = {"address": text, "topic": topic, "reason": MANUAL, "source": by}
+    return {**given, "at": format_instant(instant)}
+
+
+def _tell(cursor: Cursor, entry: Json, instant: datetime) -> None:
+    """Lets the mailer know, with the next tick."""
+    text = encode_json(entry, order="sorted")
+    name = f"sup-{sha256(text).hexdigest()[:32]}"
+    body = {"id": name, "kind": "suppression", "entries": [entry]}
+    cursor.execute(PUT, (name, encode_json(body).decode(), instant))
