@@ -20,7 +20,7 @@ LARGEST: Final = 1_000_000  # characters of a rendered part; Gmail cuts at a ten
 LONGEST_SUBJECT: Final = 250  # characters, rendered
 PATIENCE: Final = 5.0  # seconds for one part
 DEEPEST_LOOP: Final = 2
-MOST_ASSIGNMENTS: Final = 20
+LONGEST_SEPARATOR: Final = 20  # characters, of join
 # What a template may ask for, and what of it.
 KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
     "user": ("id", "address", "traits"),
@@ -33,7 +33,18 @@ KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
 _TOPIC = re.compile(r"[a-z0-9][a-z0-9-]{0,99}\Z")
 _ADDRESS = re.compile(r"[!-~]{1,64}@[A-Za-z0-9.-]{1,255}\Z")
 # Text made from data could grow without end, and what is told must be the same each time.
-_FORBIDDEN_FILTERS: Final = ("attr", "batch", "center", "format", "indent", "pprint", "random", "slice", "wordwrap")
+_FORBIDDEN_FILTERS: Final = (
+    "attr",
+    "batch",
+    "center",
+    "format",
+    "indent",
+    "pprint",
+    "random",
+    "replace",
+    "slice",
+    "wordwrap",
+)
 _METHODS: Final = (
     "cycle",
     "endswith",
@@ -55,6 +66,9 @@ _FORBIDDEN: Final = {
     nodes.Macro: "macro",
     nodes.CallBlock: "call",
     nodes.Block: "block",
+    nodes.AssignBlock: "a block of set",
+    nodes.With: "with",
+    nodes.FilterBlock: "a block of filter",
     nodes.Pow: "**",
     nodes.Mod: "%",
     nodes.Mul: "*",
@@ -197,11 +211,31 @@ def _list_faults(tree: nodes.Template) -> list[tuple[str, int]]:
     for call in tree.find_all(nodes.Call):
         if not isinstance(call.node, nodes.Getattr) or call.node.attr not in _METHODS:
             faults.append((f"only these can be called: {', '.join(_METHODS)}", call.lineno))
-    assignments = [*tree.find_all((nodes.Assign, nodes.AssignBlock))]
-    if len(assignments) > MOST_ASSIGNMENTS:
-        faults.append((f"there are more than {MOST_ASSIGNMENTS} assignments", assignments[MOST_ASSIGNMENTS].lineno))
+    for assignment in tree.find_all(nodes.Assign):
+        if any(assignment.find_all((nodes.Add, nodes.Concat, nodes.Filter, nodes.For))):
+            faults.append(("set takes what is there, and puts nothing together", assignment.lineno))
+    faults += _list_joins(tree)
     faults += _list_loops(tree, 0)
     return sorted(faults, key=lambda fault: fault[1])
+
+
+def _list_joins(tree: nodes.Template) -> list[tuple[str, int]]:
+    """Joins that could make much of little: one within another, or with a long text between."""
+    faults = []
+    for join in tree.find_all(nodes.Filter):
+        if join.name == "join":
+            given = [getattr(each, "value", None) for each in join.args]
+            is_short = all(isinstance(text, str) and len(text) <= LONGEST_SEPARATOR for text in given)
+            is_alone = join.node is None or not any(
+                inner.name == "join"
+                for inner in (*join.node.find_all(nodes.Filter), join.node)
+                if isinstance(inner, nodes.Filter)
+            )
+            if not is_short or not is_alone or len(given) > 1 or join.kwargs:
+                faults.append(
+                    (f"join takes a text of up to {LONGEST_SEPARATOR} characters, and no other join", join.lineno)
+                )
+    return faults
 
 
 def _list_loops(node: nodes.Node, depth: int) -> list[tuple[str, int]]:

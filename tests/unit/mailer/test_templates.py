@@ -73,7 +73,12 @@ def test_trait_comes_before_a_method_of_its_name() -> None:
         ("text", "{{ 'a'.ljust(1000000000) }}", "line 1: only these can be called"),
         ("text", "{{ events.append(1) }}", "line 1: only these can be called"),
         ("text", "{% set user = 1 %}", "line 1: user can't be set"),
-        ("text", "{% set a = 'a' %}" * 21, "line 1: there are more than 20"),
+        ("text", "\n{% set a = 'a' ~ 'b' %}", "line 2: set takes what is there"),
+        ("text", "{% set a %}b{% endset %}", "line 1: a block of set can't"),
+        ("text", "{% with a = 'b' %}{% endwith %}", "line 1: with can't"),
+        ("text", "{{ 'ab' | replace('a', 'b') }}", "line 1: No filter named 'replace'"),
+        ("text", "{{ 'ab' | join(user.id) }}", "line 1: join takes"),
+        ("text", "{{ 'ab' | join(', ') | join(', ') }}", "line 1: join takes"),
         (
             "text",
             "{% for a in events %}{% for b in events %}{% for c in events %}{% endfor %}{% endfor %}{% endfor %}",
@@ -123,6 +128,12 @@ def test_what_fails_for_a_member_names_the_line_and_nothing_of_her(source: str, 
     assert str(caught.value).startswith(reason)
     assert "Ada" not in str(caught.value)
     assert "ada@" not in str(caught.value)
+
+
+def test_lists_can_be_joined() -> None:
+    """And what is there can have a short name."""
+    source = "{% set name = user.traits.name %}{{ name }}: {{ events | map(attribute='operation') | join(', ') }}"
+    assert show(text=source).text == "Ada: POST /orders"
 
 
 def test_what_is_missing_can_be_asked_for() -> None:
