@@ -9,9 +9,6 @@ import pytest
 
 from local.postgres import SUPERUSER, Postgres
 from oracle.windows import find_period, shift, start_day
-from tests.integration.conftest import migrated, postgres
-
-__all__ = ["migrated", "postgres"]
 
 # Whose clocks change at midnight or nearly so, by half an hour, by two hours, or by a day.
 ZONES = (
@@ -36,6 +33,7 @@ def find_changes(zone: str) -> list[date]:
     return sorted(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", ZONES)
 def test_periods_begin_when_clocks_say_so(migrated: Postgres, zone: str) -> None:
     """Around every change of a zone's clocks in fifteen years the day, the next one, the week and the month before."""

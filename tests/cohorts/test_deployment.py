@@ -21,10 +21,8 @@ from oracle.deployment import CheckError, Fetch, check_person, read_state, sampl
 from query_events.routes import TABLE
 from tests.cohorts.engine import Engine
 from tests.cohorts.happenings import Happening, Maker, name_people
-from tests.integration.conftest import NOW, migrated, postgres
+from tests.integration.conftest import NOW
 from tests.integration.requests import make_request
-
-__all__ = ["migrated", "postgres"]
 
 DEFINITION: Json = {
     "name": "busy",

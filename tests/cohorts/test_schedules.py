@@ -12,9 +12,6 @@ from tests.cohorts.engine import Engine
 from tests.cohorts.running import run
 from tests.cohorts.schedules import make_steps
 from tests.cohorts.shrinking import show_steps, shrink
-from tests.integration.conftest import migrated, postgres
-
-__all__ = ["migrated", "postgres"]
 
 SCHEDULES = int(os.environ.get("COHORT_SCHEDULES", "2000"))
 FIRST = int(os.environ.get("COHORT_SEED", "1"))

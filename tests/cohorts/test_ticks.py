@@ -13,9 +13,7 @@ from oracle.telling import Interval
 from tests.cohorts.engine import Engine
 from tests.cohorts.happenings import Happening
 from tests.integration.batches import make_event
-from tests.integration.conftest import NOW, migrated, postgres
-
-__all__ = ["migrated", "postgres"]
+from tests.integration.conftest import NOW
 
 GOT_MAIL: Json = {"did": {"event": "mail"}, "count": {">=": 1}, "window": {"last": "1 day"}}
 NAMED: Json = {"rcpt_meta": {"user_id": "ada"}}
