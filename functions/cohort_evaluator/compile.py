@@ -232,10 +232,10 @@ class _Compiler:
         for table, is_there in list_tables(pattern.kind, [each for each, _ in tested] + tables):
             joined = query.join(table) if is_there else query.left_join(table)
             query = joined.on(join_on(table, event))
-        n: Term = LiteralValue("1::numeric")
+        n: Term = LiteralValue("1::bigint")
         if pattern.kind in ACTIVITIES:
             query = query.where(Table("operations").activity_type == self.binder.bind(pattern.kind))
-            n = Cast(coalesce(event.weight, 1), "numeric")
+            n = Cast(coalesce(event.weight, 1), "bigint")
         for one, test in tested:
             query = query.where(check(one, test, self.binder))
         return query.select(event.subject_id, event.at, event.occurred_at, event.key, n.as_("n"))
@@ -299,13 +299,15 @@ class _Compiler:
             def find_lacking(found: Table) -> Table:
                 """Those for whom the first one is in the window, or still to come, unless there is an older one."""
                 query = Query.from_(found).groupby(found.subject_id, found.at).select(found.subject_id, found.at)
-                return self._add(query.having(fn.Min(found.occurred_at) >= self.binder.bind(since)), "c")
+                first = fn.Min(found.occurred_at)
+                # A range, though one without end: the planner takes that for few, which they are.
+                return self._add(query.having((first >= self.binder.bind(since)) & (first < NEVER)), "c")
 
         matched = self._match(condition.pattern, None, find_lacking=find_lacking)
         every: Any = Query.from_(matched)
         first = every.distinct_on(matched.subject_id).select(matched.star)
         found = self._add(first.orderby(matched.subject_id, matched.occurred_at, matched.key), "f")
-        columns = (found.subject_id, found.at, found.occurred_at, found.key, LiteralValue("1::numeric").as_("n"))
+        columns = (found.subject_id, found.at, found.occurred_at, found.key, LiteralValue("1::bigint").as_("n"))
         placed = self._add(self._place(Query.from_(found).select(*columns), condition.window, found), "m")
         return self._count(placed, ">=", 1, place)
 
@@ -322,7 +324,7 @@ class _Compiler:
         before = before.range(f"{span} PRECEDING", "interval '1 microsecond' PRECEDING")
         ranked = Query.from_(both).select(*map(both.field, columns), both.is_first, before.as_("before"))
         counted = self._add(ranked, "r")
-        columns_of = (*map(counted.field, columns), LiteralValue("1::numeric").as_("n"))
+        columns_of = (*map(counted.field, columns), LiteralValue("1::bigint").as_("n"))
         query = Query.from_(counted).where(counted.is_first == 0).where(counted.before > 0).select(*columns_of)
         return self._count(self._add(self._place(query, condition.window, counted), "m"), ">=", 1, place)
 
@@ -522,7 +524,7 @@ class _Compiler:
         matched = self._add(
             query.select(
                 *(candidates.subject_id, candidates.at, member.entered_at.as_("enters")),
-                *(coalesce(member.exited_at, NEVER).as_("leaves"), LiteralValue("1::numeric").as_("n")),
+                *(coalesce(member.exited_at, NEVER).as_("leaves"), LiteralValue("1::bigint").as_("n")),
             ),
             "m",
         )

@@ -151,10 +151,11 @@ class _Tick:
             self._cursor.execute(f"ANALYZE subjects_{subject}")
             self._cursor.execute(statements.FIND_FLOORS.format(name=subject))
             sources = Sources(subject)
-            for kind, name in ((MAIL, "mails"), (ACTIVITIES[0], "activities")):
+            for kind, name, key in ((MAIL, "mails", "kind_key"), (ACTIVITIES[0], "activities", "operation_id")):
                 binder = Binder()
                 query = sources.read_tables(kind, self._gathered_since, binder, Table(f"subjects_{subject}"))
-                self._cursor.execute(statements.GATHER.format(name=f"{name}_{subject}", query=query), binder.values)
+                statement = statements.GATHER.format(name=f"{name}_{subject}", query=query, kind=key)
+                self._cursor.execute(statement, binder.values)
             self._cursor.execute(FIND_NEWS.format(name=subject), {**values, "gathered_since": self._gathered_since})
 
     def _evaluate_safely(self, saved: _Saved) -> bool:

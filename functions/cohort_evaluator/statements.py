@@ -96,7 +96,7 @@ GROUP BY 1
 GATHER: Final = """
 CREATE TEMPORARY TABLE seen_{name} ON COMMIT DROP AS SELECT * FROM ({query}) AS gathered ORDER BY occurred_at;
 CREATE INDEX ON seen_{name} (occurred_at);
-ANALYZE seen_{name}
+ANALYZE seen_{name} (subject_id, occurred_at, {kind})
 """
 
 # The last instant that was told of a subject, or at which the version was switched on: nothing before it changes. It is
