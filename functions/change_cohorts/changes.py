@@ -1,4 +1,4 @@
-"""What changes cohorts and notifications. Each answer is a status and a JSON body."""
+"""What changes cohorts, and who is told of them. Each answer is a status and a JSON body."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -6,12 +6,15 @@ from typing import Any, Final, NamedTuple
 
 from psycopg2.extensions import connection as Connection
 
+from cohort_evaluator.channels import read_name
 from cohort_evaluator.definitions import read_cohort
 from cohort_evaluator.notifying import put_test
 from cohort_evaluator.reading import DefinitionError
 from cohort_evaluator.rehearsal import MOST_DAYS, rehearse
-from cohort_evaluator.store import delete_cohort, delete_notification, save_cohort, save_notification
+from cohort_evaluator.store import delete_cohort, delete_notification, save_cohort, save_notification, save_template
+from cohort_evaluator.suppressing import ALL, add_suppression, remove_suppression
 from common.errors import ApiError
+from mailer.templates import check_template
 
 USUAL_DAYS: Final = 7
 PATIENCE: Final = timedelta(seconds=25)  # API Gateway gives up after 30
@@ -100,6 +103,40 @@ def test_notification(change: Change) -> tuple[int, dict[str, Any]]:
     return 202, {"results": {"id": body["id"], "body": body}}
 
 
+def put_template(change: Change) -> tuple[int, dict[str, Any]]:
+    """Checks the body as a mail's template and saves it. `{"results": {"name", "version", "changed"}}`."""
+    template, name = _read_definition(change.body), change.path.get("template", "")
+    try:
+        read_name(name, "template")
+        check_template(template)
+    except DefinitionError as failure:
+        raise ApiError(400, "The template can't be understood", str(failure)) from None
+    saved = save_template(change.connection, name, template, change.instant, change.caller)
+    return 200, {"results": {"name": name, "version": saved.version, "changed": saved.is_changed}}
+
+
+def post_suppression(change: Change) -> tuple[int, dict[str, Any]]:
+    """`{"address", "topic"}`: nothing of the topic, or (`*`) at all, is mailed there. `{"results": {"added"}}`."""
+    given = _read_definition(change.body)
+    found = given.get("address"), given.get("topic", ALL)
+    try:
+        added = add_suppression(change.connection, *found, change.instant, change.caller)
+    except DefinitionError as failure:
+        raise ApiError(400, "The suppression can't be understood", str(failure)) from None
+    return 201 if added else 200, {"results": {"added": added}}
+
+
+def delete_suppression(change: Change) -> tuple[int, dict[str, Any]]:
+    """`{"address", "topic"}`: may be mailed again, until something newer forbids it. `{"results": {"removed"}}`."""
+    given = _read_definition(change.body)
+    found = given.get("address"), given.get("topic", ALL)
+    try:
+        remove_suppression(change.connection, *found, change.instant, change.caller)
+    except DefinitionError as failure:
+        raise ApiError(400, "The suppression can't be understood", str(failure)) from None
+    return 200, {"results": {"removed": True}}
+
+
 ROUTES: Final[Mapping[str, Callable[[Change], tuple[int, dict[str, Any]]]]] = {
     "PUT /api/v1/cohorts/{cohort}": put_cohort,
     "DELETE /api/v1/cohorts/{cohort}": delete,
@@ -107,4 +144,7 @@ ROUTES: Final[Mapping[str, Callable[[Change], tuple[int, dict[str, Any]]]]] = {
     "PUT /api/v1/notifications/{notification}": put_notification,
     "DELETE /api/v1/notifications/{notification}": remove_notification,
     "POST /api/v1/notifications/{notification}/test": test_notification,
+    "PUT /api/v1/templates/{template}": put_template,
+    "POST /api/v1/suppressions": post_suppression,
+    "DELETE /api/v1/suppressions": delete_suppression,
 }

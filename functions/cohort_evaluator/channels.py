@@ -41,8 +41,7 @@ def read_notification(definition: object) -> Notification:
         optional=("period", "fields", "limit", "brief"),
     )
     for key in ("name", "cohort"):
-        if type(given[key]) is not str or not _NAME.match(given[key]):
-            raise DefinitionError(key, "is 1 to 100 characters of a-z, 0-9 and dashes, and begins with none")
+        read_name(given[key], key)
     on = given["on"]
     if type(on) is not list or not on or not set(map(str, on)) <= set(SENDS):
         raise DefinitionError("on", "is a list of entered, exited, or both")
@@ -73,6 +72,13 @@ def read_notification(definition: object) -> Notification:
         limit,
         brief,
     )
+
+
+def read_name(value: object, place: str) -> str:
+    """The name of a cohort, a notification or a template. Raises `DefinitionError`."""
+    if type(value) is not str or not _NAME.match(value):
+        raise DefinitionError(place, "is 1 to 100 characters of a-z, 0-9 and dashes, and begins with none")
+    return value
 
 
 def _check_email(value: object, place: str) -> None:

@@ -128,7 +128,16 @@ def _notify_one(cursor: Cursor, told: _Told, instant: datetime) -> int:
     changes = [_Change(*row) for row in cursor.fetchall()]
     seen = max((change.transition_id for change in changes), default=told.seen)
     if told.notification.channel == "mail":
-        count = _mail(cursor, told, changes, values, instant)
+        cursor.execute(TEMPLATE, (told.notification.settings["template"],))
+        found = cursor.fetchall()
+        if not found:  # they are mailed once there is one
+            return 0
+        template = {
+            **decode_json(found[0][0].encode()),
+            "name": told.notification.settings["template"],
+            "version": found[0][1],
+        }
+        count = _mail(cursor, told, template, changes, values, instant)
     else:
         count = _put_digest(cursor, told, changes, instant)
     cursor.execute(GO_ON, {**values, "seen": seen})
@@ -217,14 +226,16 @@ def _put(cursor: Cursor, bodies: Iterable[Json], instant: datetime) -> None:
         cursor.execute(PUT, (body["id"], encode_json(body).decode(), instant))
 
 
-def _mail(cursor: Cursor, told: _Told, changes: Sequence[_Change], values: dict[str, Any], instant: datetime) -> int:
+def _mail(
+    cursor: Cursor,
+    told: _Told,
+    template: Json,
+    changes: Sequence[_Change],
+    values: dict[str, Any],
+    instant: datetime,
+) -> int:
     """One object for each member who is due: who has entered and is still in, or is in and due again."""
     settings = told.notification.settings
-    cursor.execute(TEMPLATE, (settings["template"],))
-    found = cursor.fetchall()
-    if not found:
-        return 0
-    template = {**decode_json(found[0][0].encode()), "name": settings["template"], "version": found[0][1]}
     entered = {one.subject_id: one for one in net(changes, told.notification)}
     cursor.execute(MAILED, (told.notification_id, list(entered)))
     reached = {subject_id: (at, times) for subject_id, at, times in cursor.fetchall()}

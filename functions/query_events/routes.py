@@ -17,6 +17,7 @@ from query_events import (
     quarantine,
     recipients,
     samples,
+    suppressions,
     traits,
     usage,
     usage_retention,
@@ -43,6 +44,7 @@ ROUTES = add_document(
         *exports.ROUTES,
         *cohorts.ROUTES,
         *notifications.ROUTES,
+        *suppressions.ROUTES,
         *cohort_members.ROUTES,
         *cohort_history.ROUTES,
     )

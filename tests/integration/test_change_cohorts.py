@@ -160,3 +160,31 @@ def test_notifications_are_saved_tested_and_deleted(ask: Ask) -> None:
     assert ask("DELETE", NOTIFICATION, notification="team")[0] == 200
     assert ask("DELETE", NOTIFICATION, notification="team")[0] == 404
     assert ask("POST", f"{NOTIFICATION}/test", notification="team")[0] == 404
+
+
+def test_templates_are_checked_and_saved(ask: Ask) -> None:
+    """Each change is a version; what would fail when it is sent is refused with its part and line."""
+    path = "/api/v1/templates/{template}"
+    template = {"subject": "Hi {{ user.id }}", "html": "<p>{{ user.id }}</p>", "text": "Hi", "topic": "news"}
+    assert ask("PUT", path, template, template="hello")[1]["results"] == {
+        "name": "hello",
+        "version": 1,
+        "changed": True,
+    }
+    assert ask("PUT", path, template, template="hello")[1]["results"]["changed"] is False
+    status, answer = ask("PUT", path, {**template, "html": "<p>\n{{ usr.id }}</p>"}, template="hello")
+    assert (status, answer["errors"][0]["description"].partition(":")[0]) == (400, "html")
+    assert "line 2: usr is unknown" in answer["errors"][0]["description"]
+    assert ask("PUT", path, template, template="No Name")[0] == 400
+
+
+def test_suppressions_are_added_and_removed(ask: Ask, evaluator: Connection) -> None:
+    """By hand; the mailer hears of it with the next tick."""
+    path, given = "/api/v1/suppressions", {"address": "Ada@Example.com"}
+    assert ask("POST", path, given)[0] == 201
+    assert ask("POST", path, given)[0] == 200
+    assert select(evaluator, "SELECT address, topic, source FROM suppressions") == [("ada@example.com", "*", "me")]
+    assert ask("DELETE", path, given)[0] == 200
+    assert ask("DELETE", path, given)[0] == 404
+    assert ask("POST", path, {"address": "nobody"})[0] == 400
+    assert select(evaluator, "SELECT count(*) FROM outbox") == [(2,)]

@@ -4,7 +4,9 @@ import pytest
 from psycopg2.extensions import connection as Connection
 
 from cohort_evaluator.store import save_notification
+from cohort_evaluator.suppressing import add_suppression, remove_suppression
 from common.errors import ApiError
+from query_events import suppressions
 from query_events.notifications import ROUTES
 from query_events.routing import READ_EVENTS, Caller
 from s3_loader.deliveries import load_delivery
@@ -55,3 +57,17 @@ def test_addresses_are_masked(query: Connection) -> None:
     """For who may not see them."""
     found = make_request(query, DELIVERIES, {}, Caller("other", frozenset({READ_EVENTS})))["results"]
     assert {one["recipient"] for one in found} == {"a***@example.com"}
+
+
+def test_suppressions_are_shown(query: Connection, connect: Connect) -> None:
+    """The newest first, page by page; those that were removed say so."""
+    evaluator, (route,) = connect("mailwake_evaluator"), suppressions.ROUTES
+    for number in range(3):
+        add_suppression(evaluator, f"a{number}@example.com", "*", NOW, "rep")
+    remove_suppression(evaluator, "a1@example.com", "*", NOW, "rep")
+    page = make_request(query, route, {"per_page": "2"})
+    cursor = page["links"]["next"].partition("cursor=")[2].partition("&")[0]
+    found = [*page["results"], *make_request(query, route, {"per_page": "2", "cursor": cursor})["results"]]
+    assert sorted(one["address"] for one in found) == ["a0@example.com", "a1@example.com", "a2@example.com"]
+    (one,) = make_request(query, route, {"address": " A1@Example.com "})["results"]
+    assert (one["reason"], one["removed_by"]) == ("manual", "rep")

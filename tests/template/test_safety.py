@@ -208,6 +208,8 @@ def test_api_asks_the_authorizer_every_time(resources: Mapping[str, Any]) -> Non
         "/api/v1/cohorts/dry-run": True,
         "/api/v1/notifications/{notification}": True,
         "/api/v1/notifications/{notification}/test": True,
+        "/api/v1/templates/{template}": True,
+        "/api/v1/suppressions": True,
         "/v1/{proxy+}": True,
         "/prometheus/api/v1/write": True,
     }
