@@ -51,11 +51,11 @@ def test_lock_names_no_host() -> None:
 
 
 def test_lock_covers_the_project() -> None:
-    """What pyproject.toml pins exactly, the lock pins to the same version, but for the package of the fuzzer."""
+    """What pyproject.toml pins exactly, the lock pins to the same version, but for packages of single commands."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     lock = (ROOT / "requirements.txt").read_text(encoding="utf-8").lower()
     others: dict[str, list[Any]] = project["dependency-groups"]
-    assert all("==" in wanted for wanted in others.pop("fuzz"))
+    assert all("==" in wanted for name in ("fuzz", "bench") for wanted in others.pop(name))
     groups = [project["project"]["dependencies"], *others.values()]
     for wanted in (item for group in groups for item in group if isinstance(item, str)):
         found = re.match(r"([\w.-]+)(?:\[[^]]*])?(==|>=)(\S+)", wanted)
