@@ -73,11 +73,11 @@ WHERE nth <= {SHOWN_EVENTS} GROUP BY 1
 
 
 class Compiled(NamedTuple):
-    """A statement and its values; `causes` tells of each condition what it found."""
+    """A statement and its values; `build_causes` makes the one that tells of each condition what it found."""
 
     sql: str
     values: dict[str, Any]
-    causes: str
+    build_causes: Callable[[], str]
 
 
 class _Truth(NamedTuple):
@@ -104,7 +104,7 @@ def compile_condition(
     truth = compiler.visit(condition, "members")
     query = compiler.join_leaves()
     query = query.select(candidates.subject_id, candidates.at, truth.holds.as_("holds"), truth.until.as_("until"))
-    return Compiled(query.get_sql(), compiler.binder.values, compiler.build_causes())
+    return Compiled(query.get_sql(), compiler.binder.values, compiler.build_causes)
 
 
 class _Compiler:

@@ -263,7 +263,7 @@ class _Tick:
             if not is_new:
                 compiled = compile_condition(cohort.members, sources, earliest, self._ids)
                 cause, found = "found.cause", compiled.values
-                causes = f"JOIN ({compiled.causes}) AS found ON found.subject_id = t.subject_id"
+                causes = f"JOIN ({compiled.build_causes()}) AS found ON found.subject_id = t.subject_id"
             statement = statements.SAVE_TRANSITIONS.format(cause=cause, causes=causes)
             self._cursor.execute(statement, {**values, **found, "nth": nth})
             self._turned += count
