@@ -74,7 +74,11 @@ class DyingConnection(Connection):
 
     def commit(self) -> None:
         """Counts as a statement."""
-        self.live()
+        try:
+            self.live()
+        except BaseException:
+            super().rollback()  # as the server does when nobody is there any more
+            raise
         super().commit()
 
 
