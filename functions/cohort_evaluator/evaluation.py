@@ -197,6 +197,7 @@ class _Tick:
         if saved.is_deleted:
             self._end(statements.END_ALL, values, '{"deleted": true}')
             self._cursor.execute(statements.FORGET_COHORT, values)
+            self._cursor.execute(statements.SUCCEED, values)
             return
         if saved.cohort is None or saved.error:
             raise _CohortError(saved.error)

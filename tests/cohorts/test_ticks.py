@@ -74,3 +74,15 @@ def test_path_leads_through_objects(engine: Engine, path: str, is_found: bool) -
     engine.tick(NOW)
     ada = engine.read_numbers()[Identity(USER, "ada")]
     assert (("found", ada) in engine.read_memberships()) == is_found
+
+
+def test_deleted_cohort_that_failed(engine: Engine) -> None:
+    """A cohort that is deleted, and fails as its members leave, shows no error once they have left."""
+    engine.delete("got-mail")
+    for statement in range(10, 100):
+        engine.fail(NOW, statement)
+        if engine.read_errors():
+            break
+    assert set(engine.read_errors()) == {"got-mail"}
+    engine.tick(NOW)
+    assert engine.read_errors() == {}
