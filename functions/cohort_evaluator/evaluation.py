@@ -220,10 +220,11 @@ class _Tick:
             statement = statements.FIND_CANDIDATES.format(name=saved.cohort.subject, concerned=concerned)
             self._cursor.execute(statement, {**values, **binder.values})
         has_candidates = self._cursor.rowcount > 0
-        if self._rare.later:
-            self._cursor.execute(statements.KEEP_FOR_LATER, values)
+        # In this order: what is kept may be of somebody who has missed something, too.
         if self._rare.missed:
             self._cursor.execute(statements.FORGET_MISSED, values)
+        if self._rare.later:
+            self._cursor.execute(statements.KEEP_FOR_LATER, values)
         if has_candidates:
             self._judge(saved.cohort, values, is_new=is_new)
         self._cursor.execute(statements.SUCCEED, values)
