@@ -5,6 +5,7 @@ deadline is due, is judged from the earliest instant on at which something may h
 """
 
 import logging
+import time
 from datetime import datetime, timedelta
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final, NamedTuple
@@ -30,6 +31,7 @@ from cohort_evaluator.terms import Binder
 from common.json_text import decode_json
 
 PATIENCE: Final = timedelta(minutes=2)  # for one statement of one cohort
+SWITCHING: Final = timedelta(minutes=5)  # of a tick, after which no more new versions are switched on
 GATHERED: Final = timedelta(days=100)  # how far back the candidates' events are gathered once for all cohorts
 
 log = logging.getLogger(__name__)
@@ -132,13 +134,32 @@ class _Tick:
         live = [each for each in saved if not each.is_deleted]
         self._ids = {each.name: each.cohort_id for each in live}
         self._gather(live)
-        failed = 0
+        failed = switched = 0
+        began = time.monotonic()
         for each in _sort(saved, self._ids):
+            is_new = each.version != each.wanted and not each.is_deleted
+            if is_new and switched and time.monotonic() - began > SWITCHING.total_seconds():
+                continue  # the next tick's: a tick must end before its function does
+            switched += is_new
             failed += not self._evaluate_safely(each)
-        told = notify(self._cursor, self._instant)
+        told = self._notify_safely()
+        if told is None:
+            failed, told = failed + 1, 0
         return Ticked(
             cohorts=len(saved), failed=failed, judged=self._judged, transitions=self._turned, notifications=told
         )
+
+    def _notify_safely(self) -> int | None:
+        """Writes what is to be told; None where that fails: the memberships count all the same, and are told later."""
+        self._cursor.execute("SAVEPOINT notifications")
+        try:
+            told = notify(self._cursor, self._instant)
+        except (DefinitionError, psycopg2.DataError, psycopg2.ProgrammingError, psycopg2.IntegrityError) as failure:
+            self._cursor.execute("ROLLBACK TO SAVEPOINT notifications")
+            log.error("notifications failed", extra={"reason": type(failure).__name__})
+            return None
+        self._cursor.execute("RELEASE SAVEPOINT notifications")
+        return told
 
     def _gather(self, saved: list[_Saved]) -> None:
         """Reads the events of all candidates once, as far back as most conditions reach."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from cohort_evaluator import evaluation
 from cohort_evaluator.evaluation import Ticked, evaluate_cohorts
 from cohort_evaluator.store import save_cohort
 from s3_loader.loading import Loader
@@ -263,3 +264,31 @@ def test_newest_call_decides(world: World) -> None:
     world.call("ada", 2980, status=200)
     world.tick(2970)
     assert world.read() == [("ada", 3000, 2980)]
+
+
+def test_new_versions_are_switched_on_as_time_allows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One at least in a tick, the others in the next ones: a tick must end before its function does."""
+    monkeypatch.setattr(evaluation, "SWITCHING", timedelta(seconds=-1))
+    for name in ("one", "two"):
+        world.save({"share": 1}, name)
+    world.tick(4000)
+    states = "SELECT name, version FROM cohorts ORDER BY name"
+    assert select(world.evaluator, states) == [("one", 1), ("two", None)]
+    world.call("ada", 3000)
+    world.tick(2000)
+    assert select(world.evaluator, states) == [("one", 1), ("two", 1)]
+    assert world.read("two") == [("ada", 2000, None)]
+
+
+def test_notification_that_fails_holds_no_membership_back(world: World) -> None:
+    """They are told once it is mended."""
+    world.save({"did": CALL, "count": {">=": 1}, "window": {"last": "10 minutes"}})
+    world.tick(4000)
+    with world.evaluator, world.evaluator.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO notifications (name, cohort_id, definition, created_at, created_by)"
+            " SELECT 'odd', cohort_id, '{}', now(), 'x' FROM cohorts"
+        )
+    world.call("ada", 3000)
+    assert world.tick(2990).failed == 1
+    assert world.read() == [("ada", 3000, None)]
