@@ -4,11 +4,10 @@ import json
 import sys
 from pathlib import Path
 
-import yaml
-
 # The functions' code is no installed package.
 sys.path.append(str(Path(__file__).parents[1] / "functions"))
 
+from admin.yaml_text import write_yaml
 from cohort_evaluator.imports.dittofeed import read_dittofeed
 from cohort_evaluator.imports.imported import ImportRefusedError, find_name
 from cohort_evaluator.imports.posthog import read_posthog
@@ -35,6 +34,6 @@ def import_cohort(system: str, path: Path, *, zone: str | None, name: str | None
             imported = read_posthog(given, name=name, zone=zone)
     except ImportRefusedError as error:
         raise ImportFileError(f"{path}: {error}") from None
-    print(yaml.safe_dump(imported.definition, sort_keys=False, allow_unicode=True, width=110), end="")
+    print(write_yaml(imported.definition), end="")
     for difference in imported.differences:
         print(f"{path}: {difference}", file=sys.stderr)

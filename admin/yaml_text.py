@@ -48,6 +48,23 @@ for _kind, _pattern, _first in (
     )
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes what a reader would take for the end of a line."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        """A text."""
+        style = '"' if any(end in text for end in "\x85\u2028\u2029") else None
+        return self.represent_scalar(f"{TAG}str", text, style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
+
+
+def write_yaml(value: Any) -> str:
+    """YAML that `read_yaml` reads as the same value, its names in their order."""
+    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110))
+
+
 def read_yaml(text: str) -> tuple[Any, dict[str, int]]:
     """The value, and the line of each place in it: "" is all of it, and `a.b[0]` a part. Raises `YamlError`."""
     lines: dict[str, int] = {}

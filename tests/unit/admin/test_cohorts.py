@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from admin import __main__ as command
 from admin.__main__ import main
 from admin.cohort_files import read_folder
-from admin.yaml_text import read_yaml
+from admin.yaml_text import read_yaml, write_yaml
 from tests.unit.cohort_evaluator.test_imports_dittofeed import SEGMENT
 from tests.unit.cohort_evaluator.test_imports_posthog import COHORT
 
@@ -204,6 +204,8 @@ def test_scalars_are_those_of_json(tmp_path: Path) -> None:
     ]
 
 
+@example({"\x85": None})
+@example(["a\u2028b", "\u2029"])
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -213,7 +215,7 @@ def test_scalars_are_those_of_json(tmp_path: Path) -> None:
 )
 def test_what_is_printed_is_read(value: object) -> None:
     """Whatever PyYAML writes for JSON, with its quotes or without, is read as it was."""
-    assert read_yaml(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))[0] == value
+    assert read_yaml(write_yaml(value))[0] == value
 
 
 @pytest.mark.parametrize(
