@@ -267,6 +267,14 @@ def test_keyboard_alone_will_do(page: Page) -> None:
     expect(page.get_by_label("Provider")).to_be_focused()
 
 
+def test_view_that_arrives_leaves_the_box_to_who_types(page: Page) -> None:
+    """The key "/" at once, before the view is there: its heading does not take the focus away."""
+    page.evaluate("() => { document.getElementById('box').focus(); location.hash = '#/arrivals'; }")
+    expect(page).to_have_title("Arrivals \N{EN DASH} Mailwake")
+    page.keyboard.type("quick")
+    expect(page.get_by_role("searchbox")).to_have_value("quick")
+
+
 def test_usage_tells_calls_and_customers(page: Page) -> None:
     """Numbers of all days, charts with their figures, tables; a company leads to its own; series are chosen."""
     page.goto(page.url.partition("#")[0] + at("usage"))

@@ -38,7 +38,9 @@ export function Heading({ title, children }) {
   const place = useRef(null);
   useEffect(() => {
     document.title = `${title} – Mailwake`;
-    if (document.activeElement === document.body || document.activeElement?.closest("main, header nav, search")) {
+    const active = document.activeElement;
+    const isTyping = active?.matches("input, select, textarea"); // whoever was quicker than the view keeps the box
+    if (active === document.body || (!isTyping && active?.closest("main, header nav, search"))) {
       place.current?.focus({ preventScroll: true });
     }
   }, [title]);
