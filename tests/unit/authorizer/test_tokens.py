@@ -277,7 +277,7 @@ def test_subject_that_may_be_an_address_is_hashed(subject: str) -> None:
 
 def test_refusal_tells_nothing_of_the_token(issuer: Issuer, tokens: Tokens, caplog: pytest.LogCaptureFixture) -> None:
     """The log has the reason; neither the token nor its claims."""
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="authorizer.tokens")
     token = issuer.make_token(at=NOW, aud="elsewhere", sub="ada@example.com")
     assert tokens.find(token) == UNKNOWN
     (record,) = caplog.records

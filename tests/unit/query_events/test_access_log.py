@@ -33,8 +33,8 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def verbose(caplog: pytest.LogCaptureFixture) -> None:
-    """Every line is kept."""
-    caplog.set_level(logging.DEBUG)
+    """Every line of the log is kept, and no other's: botocore's would be too, from whatever runs beside."""
+    caplog.set_level(logging.DEBUG, logger=access_log.__name__)
 
 
 def log_one(

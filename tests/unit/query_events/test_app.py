@@ -249,7 +249,7 @@ def test_slow_search_says_what_to_do(backend: Backend) -> None:
 
 def test_log_holds_no_parameters(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     """Who asked is logged, for whom is not."""
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="query_events.access_log")
     get(query="recipients=ada%40example.com")
     (record,) = caplog.records
     assert vars(record)["caller"] == "support"
