@@ -6,7 +6,6 @@ Every rate names what it is a part of. What counts as what is in common/figures.
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, Final, NamedTuple
-from zoneinfo import ZoneInfo
 
 from psycopg2 import errors
 
@@ -19,7 +18,7 @@ from query_events.keywords import Keywords
 from query_events.lookup_schemas import METRICS
 from query_events.masking import mask_result
 from query_events.metrics_query import COUNTS, FILTERS, GROUPS, SECONDS, TIMES, build_statement
-from query_events.own_parameters import FROM, TO, OwnParameter, list_inputs, read_own
+from query_events.own_parameters import FROM, TO, OwnParameter, list_inputs, read_zoned
 from query_events.parameters import PARAMETERS as SEARCHED
 from query_events.routing import READ_EVENTS, READ_PII, Request, Route
 from query_events.sizes import fit
@@ -31,7 +30,6 @@ from query_events.values import (
     Reading,
     one_of,
     read_number,
-    read_time,
     refuse,
     suggest,
 )
@@ -140,11 +138,7 @@ class Asked(NamedTuple):
 
 def read_asked(given: Mapping[str, str], instant: datetime) -> Asked:
     """What the parameters ask for. Raises `ApiError`."""
-    values = read_own(given, PARAMETERS, given.get("delimiter") or DELIMITER)
-    zone: tzinfo = values.get("timezone", ZoneInfo("UTC"))
-    for name in ("from", "to"):
-        if name in values:
-            values[name] = read_time(name, given[name].strip(), Reading(zone=zone))
+    values, zone = read_zoned(given, PARAMETERS, given.get("delimiter") or DELIMITER)
     end = values.get("to", instant)
     midnight = end.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     groups = values.get("group_by", [])

@@ -1,17 +1,19 @@
 """Parameters of the routes that SparkPost does not have: each route lists its own; one that it lacks is a 400."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 from common.errors import ApiError
 from providers import list_mappings, list_providers
 from query_events.pages import INITIAL
 from query_events.routing import Input
-from query_events.values import DELIMITER, TIME, Form, Reading, one_of, read_number, refuse, suggest
+from query_events.values import DELIMITER, TIME, Form, Reading, one_of, read_number, read_time, refuse, suggest
 from sources import SOURCES
 
 BEGINNING: Final = datetime(1900, 1, 1, tzinfo=UTC)  # before any event, and what TIME takes
+UTC_ZONE: Final = ZoneInfo("UTC")
 END: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -54,6 +56,18 @@ def read_own(given: Mapping[str, str], table: Sequence[OwnParameter], delimiter:
         if text.strip():
             values[name] = rows[name].form.read(name, text.strip(), Reading(delimiter))
     return values
+
+
+def read_zoned(
+    given: Mapping[str, str], table: Sequence[OwnParameter], delimiter: str = DELIMITER
+) -> tuple[dict[str, Any], tzinfo]:
+    """As `read_own`, with the time zone: times that name none, `from` and `to`, are of `timezone`, else of UTC."""
+    values = read_own(given, table, delimiter)
+    zone: tzinfo = values.get("timezone", UTC_ZONE)
+    for name in ("from", "to"):
+        if name in values:
+            values[name] = read_time(name, given[name].strip(), Reading(zone=zone))
+    return values, zone
 
 
 def refuse_cursor() -> ApiError:

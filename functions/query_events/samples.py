@@ -5,7 +5,6 @@ from decimal import Decimal
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from psycopg2 import errors
 
@@ -14,11 +13,11 @@ from common.events import Json
 from common.json_text import decode_json, encode_json
 from query_events.lookup_schemas import COUNT, NULLABLE, TEXT, TIME, describe, list_of
 from query_events.masking import mask_result
-from query_events.own_parameters import FROM, TO, OwnParameter, list_inputs, read_own
+from query_events.own_parameters import FROM, TO, OwnParameter, list_inputs, read_zoned
 from query_events.routing import READ_EVENTS, READ_PII, Request, Route
 from query_events.sizes import fit
 from query_events.usage_hours import BUCKETS
-from query_events.values import SHOWN, TEXTS, ZONE, Form, Reading, read_number, read_time, refuse
+from query_events.values import SHOWN, TEXTS, ZONE, Form, Reading, read_number, refuse
 
 PATH: Final = "/api/v1/samples"
 USUAL_SERIES: Final = 100
@@ -116,11 +115,7 @@ PARAMETERS: Final = (
 
 def answer_samples(request: Request) -> bytes:
     """`{"results": [{"name", "labels", "user", "company", "points"}], "total_count", …}`. Raises `ApiError`."""
-    values = read_own(request.given, PARAMETERS)
-    zone: tzinfo = values.get("timezone", ZoneInfo("UTC"))
-    for name in ("from", "to"):
-        if name in values:
-            values[name] = read_time(name, request.given[name].strip(), Reading(zone=zone))
+    values, zone = read_zoned(request.given, PARAMETERS)
     end = values.get("to", request.instant)
     midnight = end.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     begin = values.get("from", midnight - timedelta(days=USUAL_DAYS))

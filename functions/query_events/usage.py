@@ -6,7 +6,6 @@ A call counts as many times as its weight says, since it is a sample of so many.
 from collections.abc import Mapping, Sequence
 from datetime import timedelta, tzinfo
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from psycopg2 import errors
 
@@ -15,7 +14,7 @@ from common.events import Json
 from common.json_text import encode_json
 from query_events.lookup_schemas import COUNT, TEXT, TIME, describe, list_of
 from query_events.masking import mask_result
-from query_events.own_parameters import BEGINNING, FROM, TO, OwnParameter, list_inputs, read_own
+from query_events.own_parameters import BEGINNING, FROM, TO, OwnParameter, list_inputs, read_zoned
 from query_events.routing import READ_EVENTS, READ_PII, Request, Route
 from query_events.sizes import fit
 from query_events.usage_query import FILTERS, GROUPS, ORDERS, TIMES, build_statement, has_actions, has_before
@@ -28,7 +27,6 @@ from query_events.values import (
     Reading,
     one_of,
     read_number,
-    read_time,
     refuse,
     suggest,
 )
@@ -112,11 +110,7 @@ PARAMETERS: Final = (
 
 def answer_usage(request: Request) -> bytes:
     """`{"results", "total", "total_count", …}`. Raises `ApiError`."""
-    values = read_own(request.given, PARAMETERS)
-    zone: tzinfo = values.get("timezone", ZoneInfo("UTC"))
-    for name in ("from", "to"):
-        if name in values:
-            values[name] = read_time(name, request.given[name].strip(), Reading(zone=zone))
+    values, zone = read_zoned(request.given, PARAMETERS)
     end = values.get("to", request.instant)
     midnight = end.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     begin = values.get("from", midnight - timedelta(days=USUAL_DAYS))

@@ -3,19 +3,18 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from psycopg2 import errors
 
 from common.clock import format_instant
 from common.json_text import encode_json
 from query_events.lookup_schemas import COUNT, TEXT, TIME, describe, list_of
-from query_events.own_parameters import BEGINNING, FROM, TO, OwnParameter, list_inputs, read_own
+from query_events.own_parameters import BEGINNING, FROM, TO, OwnParameter, list_inputs, read_zoned
 from query_events.routing import READ_EVENTS, Request, Route
 from query_events.usage import FILTER_PARAMETERS
 from query_events.usage_hours import RANGE, SETTINGS, build_entries, build_hours
 from query_events.usage_query import FILTERS
-from query_events.values import SHOWN, ZONE, Form, Reading, read_time, refuse
+from query_events.values import SHOWN, ZONE, Form, Reading, refuse
 
 PATH: Final = "/api/v1/usage/retention"
 USUAL_WEEKS: Final = 12
@@ -71,11 +70,7 @@ def find_monday(instant: datetime, zone: tzinfo) -> date:
 
 def answer_retention(request: Request) -> bytes:
     """`{"results": [{"week", "size", "retained", "rates"}], …}`. Raises `ApiError`."""
-    values = read_own(request.given, PARAMETERS)
-    zone: tzinfo = values.get("timezone", ZoneInfo("UTC"))
-    for name in ("from", "to"):
-        if name in values:
-            values[name] = read_time(name, request.given[name].strip(), Reading(zone=zone))
+    values, zone = read_zoned(request.given, PARAMETERS)
     end: datetime = values.get("to", request.instant)
     monday = find_monday(values.get("from", end - USUAL_WEEKS * WEEK), zone)
     begin = datetime(monday.year, monday.month, monday.day, tzinfo=zone).astimezone(UTC)
