@@ -42,7 +42,7 @@ class Ticked(NamedTuple):
 
     is_ours: bool = True  # False where another one was at work
     cohorts: int = 0
-    failed: int = 0
+    failed: int = 0  # cohorts and notifications
     judged: int = 0  # subjects, over all cohorts
     transitions: int = 0
     notifications: int = 0  # written to the outbox
@@ -139,27 +139,18 @@ class _Tick:
         for each in _sort(saved, self._ids):
             is_new = each.version != each.wanted and not each.is_deleted
             if is_new and switched and time.monotonic() - began > SWITCHING.total_seconds():
-                continue  # the next tick's: a tick must end before its function does
+                self._miss(each)  # the next tick's: a tick must end before its function does
+                continue
             switched += is_new
             failed += not self._evaluate_safely(each)
-        told = self._notify_safely()
-        if told is None:
-            failed, told = failed + 1, 0
+        told = notify(self._cursor, self._instant)
         return Ticked(
-            cohorts=len(saved), failed=failed, judged=self._judged, transitions=self._turned, notifications=told
+            cohorts=len(saved),
+            failed=failed + told.failed,
+            judged=self._judged,
+            transitions=self._turned,
+            notifications=told.written,
         )
-
-    def _notify_safely(self) -> int | None:
-        """Writes what is to be told; None where that fails: the memberships count all the same, and are told later."""
-        self._cursor.execute("SAVEPOINT notifications")
-        try:
-            told = notify(self._cursor, self._instant)
-        except (DefinitionError, psycopg2.DataError, psycopg2.ProgrammingError, psycopg2.IntegrityError) as failure:
-            self._cursor.execute("ROLLBACK TO SAVEPOINT notifications")
-            log.error("notifications failed", extra={"reason": type(failure).__name__})
-            return None
-        self._cursor.execute("RELEASE SAVEPOINT notifications")
-        return told
 
     def _gather(self, saved: list[_Saved]) -> None:
         """Reads the events of all candidates once, as far back as most conditions reach."""
@@ -200,8 +191,12 @@ class _Tick:
         log.error("a cohort failed", extra={"cohort": saved.name, "reason": type(failure).__name__})
         values = {**self._name(saved), "error": reason}
         self._cursor.execute(statements.FAIL, values)
+        self._miss(saved)
+
+    def _miss(self, saved: _Saved) -> None:
+        """Remembers whom a cohort should have looked at; nobody where it has never looked at anybody."""
         if saved.version is not None:
-            self._cursor.execute(statements.MISS, values)
+            self._cursor.execute(statements.MISS, self._name(saved))
 
     def _name(self, saved: _Saved) -> dict[str, Any]:
         """The values of statements."""

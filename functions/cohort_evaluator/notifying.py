@@ -4,22 +4,25 @@ Of changes within one period whoever is where she was before is not told of, unl
 leaves because a version was switched on, or became part of another person, is not told of either.
 """
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
+import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from cohort_evaluator.channels import Notification, read_notification
 from cohort_evaluator.people import Subject, find_trait, read_subjects
-from cohort_evaluator.reading import read_duration
+from cohort_evaluator.reading import DefinitionError, read_duration
 from common.clock import format_instant
 from common.errors import ApiError
 from common.events import Json
 from common.json_text import decode_json, encode_json
 
+log = logging.getLogger(__name__)
 MOST_MAILS: Final = 1_000  # of one notification in one tick; the others are the next tick's
 FIND: Final = """
 SELECT n.notification_id, n.definition::text, n.seen, n.period_began, c.cohort_id, v.definition ->> 'title',
@@ -39,7 +42,11 @@ CHANGES: Final = """
 SELECT transition_id, subject_id, kind, at, cause FROM transitions
 WHERE cohort_id = %(cohort)s AND transition_id > %(seen)s
   AND NOT cause ?| ARRAY['switched_on', 'became_part_of_another', 'deleted']
-ORDER BY transition_id
+ORDER BY transition_id LIMIT %(limit)s
+"""
+MEMBERS: Final = """
+SELECT subject_id FROM memberships
+WHERE cohort_id = %(cohort)s AND subject_id = ANY (%(subjects)s) AND exited_at IS NULL
 """
 COUNT: Final = "SELECT count(*) FROM memberships WHERE cohort_id = %(cohort)s AND exited_at IS NULL"
 PUT: Final = "INSERT INTO outbox (id, body, created_at) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
@@ -83,10 +90,27 @@ class _Told(NamedTuple):
     subject: str
 
 
-def notify(cursor: Cursor, instant: datetime) -> int:
-    """Writes what is due to the outbox; how many objects."""
+class Notified(NamedTuple):
+    """What came of all notifications."""
+
+    written: int = 0  # objects of the outbox
+    failed: int = 0  # notifications: their changes are told once they are mended
+
+
+def notify(cursor: Cursor, instant: datetime) -> Notified:
+    """Writes what is due to the outbox. One that fails holds neither a membership nor another one back."""
     cursor.execute(FIND)
-    return sum(_notify_one(cursor, told, instant) for told in map(_read_told, cursor.fetchall()))
+    written = failed = 0
+    for row in cursor.fetchall():
+        cursor.execute("SAVEPOINT notification")
+        try:
+            written += _notify_one(cursor, _read_told(row), instant)
+        except (DefinitionError, psycopg2.DataError, psycopg2.ProgrammingError, psycopg2.IntegrityError) as failure:
+            cursor.execute("ROLLBACK TO SAVEPOINT notification")
+            log.error("a notification failed", extra={"notification": row[0], "reason": type(failure).__name__})
+            failed += 1
+        cursor.execute("RELEASE SAVEPOINT notification")
+    return Notified(written, failed)
 
 
 def _read_told(row: tuple[Any, ...]) -> _Told:
@@ -107,7 +131,7 @@ def put_test(connection: Connection, name: str, instant: datetime) -> Json:
         if told is None:
             raise ApiError(404, "There is no such notification", f"No notification is called {name[:100]}")
         if told.notification.channel == "mail":
-            raise ApiError(400, "Mails to members are not sent as a test", "Preview the template instead")
+            raise ApiError(400, "Mails to members are not sent as a test", "Test a notification of another channel")
         limit, on = told.notification.limit, list(told.notification.on)
         cursor.execute(NEWEST, {"cohort": told.cohort_id, "limit": limit, "on": on})
         changes = [_Change(*row) for row in reversed(cursor.fetchall())]
@@ -124,10 +148,11 @@ def _notify_one(cursor: Cursor, told: _Told, instant: datetime) -> int:
         return 0
     if told.period_began + told.notification.period > instant:
         return 0
-    cursor.execute(CHANGES, {**values, "seen": told.seen})
+    is_mail = told.notification.channel == "mail"
+    cursor.execute(CHANGES, {**values, "seen": told.seen, "limit": MOST_MAILS if is_mail else None})
     changes = [_Change(*row) for row in cursor.fetchall()]
     seen = max((change.transition_id for change in changes), default=told.seen)
-    if told.notification.channel == "mail":
+    if is_mail:
         cursor.execute(TEMPLATE, (told.notification.settings["template"],))
         found = cursor.fetchall()
         if not found:  # they are mailed once there is one
@@ -237,6 +262,8 @@ def _mail(
     """One object for each member who is due: who has entered and is still in, or is in and due again."""
     settings = told.notification.settings
     entered = {one.subject_id: one for one in net(changes, told.notification)}
+    cursor.execute(MEMBERS, {**values, "subjects": list(entered)})
+    entered = {subject_id: entered[subject_id] for (subject_id,) in cursor.fetchall()}
     cursor.execute(MAILED, (told.notification_id, list(entered)))
     reached = {subject_id: (at, times) for subject_id, at, times in cursor.fetchall()}
     every = None if settings["repeat"] == "once" else read_duration(settings["repeat"]["every"], "every")

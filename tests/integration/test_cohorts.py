@@ -7,7 +7,7 @@ import pytest
 
 from cohort_evaluator import evaluation
 from cohort_evaluator.evaluation import Ticked, evaluate_cohorts
-from cohort_evaluator.store import save_cohort
+from cohort_evaluator.store import save_cohort, save_notification
 from s3_loader.loading import Loader
 from tests.integration.batches import make_batch as make_mail_batch
 from tests.integration.batches import make_event, parse
@@ -280,8 +280,27 @@ def test_new_versions_are_switched_on_as_time_allows(world: World, monkeypatch: 
     assert world.read("two") == [("ada", 2000, None)]
 
 
-def test_notification_that_fails_holds_no_membership_back(world: World) -> None:
-    """They are told once it is mended."""
+def test_who_became_part_of_another_leaves_a_cohort_whose_turn_it_was_not(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new version that waits for the next tick misses nothing of this one."""
+    for name in ("one", "two"):
+        world.save({"did": CALL, "count": {">=": 1}, "window": {"ever": True}}, name)
+    world.call("ada", 3000)
+    world.call("bob", 2900)
+    world.tick(2500)
+    monkeypatch.setattr(evaluation, "SWITCHING", timedelta(seconds=-1))
+    for name in ("one", "two"):
+        world.save({"did": CALL, "count": {">=": 1}, "window": {"since": "2026-01-01T00:00:00Z"}}, name)
+    world.identify("alias", 2000, userId="ada", previousId="bob")
+    world.tick(1500)
+    assert world.read("one") == [("ada", 2500, None), ("bob", 2500, 1500)]
+    world.tick(1000)
+    assert world.read("two") == [("ada", 2500, None), ("bob", 2500, 1000)]
+
+
+def test_notification_that_fails_holds_nothing_back(world: World) -> None:
+    """Neither a membership nor another notification; its changes are told once it is mended."""
     world.save({"did": CALL, "count": {">=": 1}, "window": {"last": "10 minutes"}})
     world.tick(4000)
     with world.evaluator, world.evaluator.cursor() as cursor:
@@ -289,6 +308,11 @@ def test_notification_that_fails_holds_no_membership_back(world: World) -> None:
             "INSERT INTO notifications (name, cohort_id, definition, created_at, created_by)"
             " SELECT 'odd', cohort_id, '{}', now(), 'x' FROM cohorts"
         )
+    digest = {"name": "sound", "cohort": "one", "on": ["entered"], "period": "1 second"}
+    channel = {"channel": {"email": {"to": ["team@example.com"]}}}
+    save_notification(world.evaluator, {**digest, **channel}, NOW, "test")
+    assert world.tick(3100).failed == 1
     world.call("ada", 3000)
-    assert world.tick(2990).failed == 1
+    ticked = world.tick(2990)
+    assert (ticked.failed, ticked.notifications) == (1, 1)
     assert world.read() == [("ada", 3000, None)]
