@@ -13,15 +13,15 @@ from botocore.config import Config
 from common.clock import now
 from common.json_text import decode_json
 from common.objects import Bucket
+from common.secrets import KeptSecret, NamedSecrets
 from common.settings import read_text
 from common.suppression_table import SuppressionTable
 from mailer.ledger import Ledger
 from mailer.members import MemberMails
 from mailer.outgoing import Outgoing
 from mailer.pace import Pace
-from mailer.secrets import NotificationSecrets
 from mailer.sending import LaterError, Sender
-from mailer.unsubscribing import Keys
+from mailer.unsubscribing import read_keys
 
 log = logging.getLogger(__name__)
 # Whoever repeats an attempt must know of it: the ledger does, the client does not.
@@ -40,7 +40,7 @@ def _sender() -> Sender:
         members=MemberMails(
             ses=ses,
             suppressions=suppressions,
-            keys=Keys(read_text("UNSUBSCRIBE_SECRET_ID")),
+            keys=KeptSecret(read_text("UNSUBSCRIBE_SECRET_ID"), read_keys),
             unsubscribe_url=read_text("UNSUBSCRIBE_URL"),
             sender=os.environ.get("SENDER_ADDRESS", ""),
             sender_name=os.environ.get("SENDER_NAME", ""),
@@ -49,7 +49,7 @@ def _sender() -> Sender:
         ),
         suppressions=suppressions,
         is_paused=read_text("MAIL_PAUSED") == "true",
-        find_secrets=NotificationSecrets(boto3.client("secretsmanager"), read_text("NOTIFICATION_SECRET_ID")).find,
+        find_secrets=NamedSecrets(read_text("NOTIFICATION_SECRET_ID")).find,
         sender=os.environ.get("SENDER_ADDRESS", ""),
         configuration_set=os.environ.get("CONFIGURATION_SET", ""),
         console=os.environ.get("CONSOLE_URL", ""),
@@ -68,7 +68,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     failed = []
     for record in event["Records"]:
         try:
-            for bucket, key in read_keys(record["body"]):
+            for bucket, key in list_objects(record["body"]):
                 _sender().send(decode_json(Bucket(bucket).get(key).body))
         except LaterError as later:
             seconds = int(later.pause.total_seconds())
@@ -82,7 +82,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     return {"batchItemFailures": failed}
 
 
-def read_keys(body: str) -> list[tuple[str, str]]:
+def list_objects(body: str) -> list[tuple[str, str]]:
     """Bucket and key of the objects that a message tells of; S3's own test message tells of none."""
     records = json.loads(body).get("Records", ())
     return [(one["s3"]["bucket"]["name"], unquote_plus(one["s3"]["object"]["key"])) for one in records]

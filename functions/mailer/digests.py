@@ -1,10 +1,10 @@
 """Digests as mails to the team: counts, a table, and a link to the console."""
 
 from email.message import EmailMessage
-from email.policy import SMTP
 from html import escape
 from typing import Any, Final
 
+from mailer.mime import POLICY, clean, read_address
 from mailer.wording import list_entries, name_counts, name_period
 
 STYLE: Final = "font:15px/1.5 system-ui,sans-serif;color:#1c2430"
@@ -12,17 +12,18 @@ CELL: Final = "padding:4px 12px 4px 0;border-bottom:1px solid #dde3ea;text-align
 
 
 def build_digest(body: dict[str, Any], sender: str, console: str) -> EmailMessage:
-    """The mail; `console` is the address of the console, or nothing."""
+    """The mail; `console` is the address of the console, or nothing. Raises `AddressError`."""
     notification = body["notification"]
     link = f"{console}#/cohorts/{notification['cohort']}" if console else ""
-    message = EmailMessage(policy=SMTP)
+    message = EmailMessage(policy=POLICY)
     message["From"] = sender
-    message["To"] = ", ".join(notification["channel"]["email"]["to"])
-    message["Subject"] = f"{notification['cohort_title']}: {name_counts(body)}"
-    message["Message-ID"] = f"<{body['id']}@{sender.rpartition('@')[2].rstrip('>')}>"
+    message["To"] = ", ".join(map(read_address, notification["channel"]["email"]["to"]))
+    # A header is one line, whatever a title holds.
+    message["Subject"] = " ".join(f"{notification['cohort_title']}: {name_counts(body)}".split())
+    message["Message-ID"] = f"<{body['id']}@{sender.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(_write_text(body, link))
-    message.add_alternative(_write_html(body, link), subtype="html")
+    message.set_content(clean(_write_text(body, link)))
+    message.add_alternative(clean(_write_html(body, link)), subtype="html")
     return message
 
 

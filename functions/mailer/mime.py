@@ -71,8 +71,8 @@ def build_mail(rendered: Rendered, envelope: Envelope) -> bytes:
     message["Message-ID"] = f"<{envelope.id}@{sender.rpartition('@')[2]}>"
     message["List-Unsubscribe"] = f"<{envelope.unsubscribe_url}>"
     message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    message.set_content(_clean(rendered.text))
-    message.add_alternative(_clean(rendered.html), subtype="html")
+    message.set_content(clean(rendered.text))
+    message.add_alternative(clean(rendered.html), subtype="html")
     return message.as_bytes()
 
 
@@ -81,7 +81,7 @@ def _name(address: str, name: str) -> Address:
     return Address("".join(each for each in name if each.isprintable()), local, domain)
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Lines that end in one way, without control characters and halves of characters."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     kept = "".join(each for each in lines if each in "\n\t" or (each >= " " and each != "\x7f"))

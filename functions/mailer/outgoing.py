@@ -74,7 +74,7 @@ class Outgoing:
         if host not in self._inner_hosts:
             for address in addresses:
                 check_address(address)
-        connection = _Pinned(host, port, addresses[0])
+        connection = _Pinned(host, port, addresses)
         try:
             connection.request("POST", target, body=body, headers=dict(headers))
             response = connection.getresponse()
@@ -99,19 +99,29 @@ class Outgoing:
 
 
 class _Pinned(http.client.HTTPSConnection):
-    """A connection to an address that was checked, as the name that it was found by."""
+    """A connection to the first of the addresses that were checked to answer, as the name that they were found by."""
 
-    def __init__(self, host: str, port: int, address: str) -> None:
+    def __init__(self, host: str, port: int, addresses: Sequence[str]) -> None:
         self._tls = ssl.create_default_context()
         super().__init__(host, port, timeout=ANSWER_SECONDS, context=self._tls)
-        self._address = address
+        self._addresses = addresses
 
     def connect(self) -> None:
-        """Connects to the address; the certificate must be the name's."""
-        plain = socket.create_connection((self._address, self.port), CONNECT_SECONDS)
+        """Connects to an address; the certificate must be the name's."""
+        plain = self._connect_plainly()
         try:
             self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
         except BaseException:
             plain.close()
             raise
         self.sock.settimeout(ANSWER_SECONDS)
+
+    def _connect_plainly(self) -> socket.socket:
+        """Where there is no way to IPv6, say, the next address is tried. Raises the last `OSError`."""
+        for last, address in enumerate(self._addresses, 1 - len(self._addresses)):
+            try:
+                return socket.create_connection((address, self.port), CONNECT_SECONDS)
+            except OSError:
+                if last == 0:
+                    raise
+        raise AssertionError("unreachable")

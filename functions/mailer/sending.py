@@ -15,7 +15,8 @@ from mailer.deliveries import report
 from mailer.digests import build_digest
 from mailer.ledger import Claim, Ledger
 from mailer.members import MemberMails
-from mailer.outcomes import FAILED, RETRYING, SENT, UNKNOWN, Outcome, find_pause
+from mailer.mime import AddressError
+from mailer.outcomes import FAILED, RETRYING, SENT, UNKNOWN, Outcome, find_pause, retry
 from mailer.outgoing import Outgoing
 from mailer.ses import send_mail
 from mailer.slack import send_slack
@@ -107,11 +108,17 @@ class Sender:
         if channel == "email":
             if not self.sender:
                 return Outcome(FAILED, "no sender is set: the template's parameter SenderAddress")
-            message = build_digest(body, self.sender, self.console)
-            return send_mail(self.ses, message.as_bytes(), settings["to"], self.configuration_set, make_tags(body))
+            try:
+                raw = build_digest(body, self.sender, self.console).as_bytes()
+            except AddressError as failure:
+                return Outcome(FAILED, str(failure))
+            return send_mail(self.ses, raw, settings["to"], self.configuration_set, make_tags(body))
         if channel == "mail":
             return self.members.send(body, make_tags(body), now)
-        secrets = self.find_secrets(settings["secret"]) if "secret" in settings else []
+        try:
+            secrets = self.find_secrets(settings["secret"]) if "secret" in settings else []
+        except (AwsError, ValueError) as failure:
+            return retry(f"NotificationSecret can't be read: {type(failure).__name__}")
         if channel in ("slack", "webhook") and not secrets:
             return Outcome(FAILED, f"the secret {settings['secret']} is not set in NotificationSecret")
         if channel == "slack":

@@ -7,15 +7,14 @@ import base64
 import binascii
 import hmac
 import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from common.aws import AwsClient, call_json
+from common.secrets import KeptSecret
 
-FRESH_SECONDS: Final = 300  # a new key signs everywhere within five minutes
 MAC_BYTES: Final = 20
 LONGEST: Final = 2_000  # characters of a token
+Keys = KeptSecret[list[bytes]]  # as `read_keys` reads them
 
 
 class Subscription(NamedTuple):
@@ -65,29 +64,3 @@ def _sign(payload: str, key: bytes) -> bytes:
 
 def _encode(text: bytes) -> str:
     return base64.urlsafe_b64encode(text).decode().rstrip("=")
-
-
-class Keys:
-    """The keys, from Secrets Manager, kept for a while."""
-
-    def __init__(
-        self,
-        secret_id: str,
-        open_client: Callable[[str], AwsClient] = AwsClient,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._secret_id = secret_id
-        self._open_client = open_client
-        self._clock = clock
-        self._client: AwsClient | None = None
-        self._keys: list[bytes] = []
-        self._read_at = 0.0
-
-    def find(self) -> list[bytes]:
-        """The live keys. Raises `AwsError`, `ValueError`."""
-        if not self._keys or self._clock() - self._read_at > FRESH_SECONDS:
-            self._client = self._client or self._open_client("secretsmanager")
-            request = {"SecretId": self._secret_id}
-            answer = call_json(self._client, "secretsmanager.GetSecretValue", request, version="1.1")
-            self._keys, self._read_at = read_keys(answer["SecretString"]), self._clock()
-        return self._keys

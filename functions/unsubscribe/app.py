@@ -15,9 +15,10 @@ from common.aws import AwsError
 from common.clock import format_instant, now
 from common.objects import Bucket
 from common.responses import Response
+from common.secrets import KeptSecret
 from common.settings import read_text
 from common.suppression_table import ALL, Suppression, SuppressionTable
-from mailer.unsubscribing import Keys, Subscription, read_token
+from mailer.unsubscribing import Keys, Subscription, read_keys, read_token
 from unsubscribe.pages import show_done, show_form, show_problem
 
 PROVIDER: Final = "mailwake"
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @cache
 def _keys() -> Keys:
-    return Keys(read_text("UNSUBSCRIBE_SECRET_ID"))
+    return KeptSecret(read_text("UNSUBSCRIBE_SECRET_ID"), read_keys)
 
 
 @cache

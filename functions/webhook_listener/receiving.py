@@ -10,9 +10,9 @@ from common.aws import AwsError
 from common.clock import now
 from common.errors import ApiError
 from common.objects import Bucket
+from common.secrets import NamedSecrets
 from common.settings import read_text
 from providers import Provider, Reply, UnverifiedError, WebhookRequest, find_provider
-from webhook_listener.secrets import WebhookSecrets
 from webhook_listener.storage import store
 
 # Lambda takes no event of more than 6 MB; below that, the one error body is ours to give.
@@ -27,7 +27,7 @@ class Receiver:
     """What the listener keeps between invocations."""
 
     bucket: Bucket
-    secrets: WebhookSecrets
+    secrets: NamedSecrets
     unsigned: frozenset[str] = frozenset()  # providers that may send without proof, for a trial
     clock: Callable[[], datetime] = now
 
@@ -36,7 +36,7 @@ class Receiver:
         """From the environment."""
         return cls(
             bucket=Bucket(read_text("RAW_BUCKET")),
-            secrets=WebhookSecrets(read_text("WEBHOOK_SECRET_ID")),
+            secrets=NamedSecrets(read_text("WEBHOOK_SECRET_ID")),
             unsigned=frozenset(read_text("UNSIGNED_PROVIDERS", default="").replace(",", " ").split()),
         )
 

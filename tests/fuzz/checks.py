@@ -12,6 +12,7 @@ from common.aws import AwsError
 from common.events import EVENT_TYPES, Event, Unparseable
 from common.json_text import decode_json
 from common.objects import Bucket
+from common.secrets import NamedSecrets
 from providers import Delivery, Provider, UnverifiedError, WebhookRequest
 from providers._fetching import Answer
 from providers._flat import read_flat
@@ -23,7 +24,6 @@ from s3_loader.rows import RowStream
 from tests.unit.webhook_listener.fakes import FakeBucket, FakeSecrets
 from webhook_listener import app
 from webhook_listener.receiving import Receiver
-from webhook_listener.secrets import WebhookSecrets
 
 LIMITS = Limits(timedelta(days=800), datetime.fromisoformat("2026-01-01T00:00:00Z"))
 ODD_SECRETS = ["é", "whsec_!", "-----BEGIN PUBLIC KEY-----", "a:b", "arn:", "{}", " "]
@@ -200,7 +200,7 @@ def make_receiver(secrets: dict[str, list[str]], now: datetime, *, unsigned: boo
     """A listener with stand-ins for AWS."""
     return Receiver(
         bucket=cast("Bucket", FakeBucket()),
-        secrets=cast("WebhookSecrets", FakeSecrets(**({} if unsigned else secrets))),
+        secrets=cast("NamedSecrets", FakeSecrets(**({} if unsigned else secrets))),
         unsigned=frozenset(secrets) if unsigned else frozenset(),
         clock=lambda: now,
     )

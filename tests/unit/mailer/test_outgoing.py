@@ -185,3 +185,13 @@ def test_every_inner_network_is_an_address() -> None:
     """The list above is what it says."""
     for text in INNER:
         ipaddress.ip_address(text.partition("%")[0])
+
+
+def test_next_address_is_tried_where_there_is_no_way_to_the_first(target: Target) -> None:
+    """A name may have an address of IPv6 where only IPv4 is let out."""
+    outgoing = Outgoing(["hooks.example.com"], resolve=lambda _host, _port: ["::2", "127.0.0.1"])
+    assert outgoing.post(f"https://hooks.example.com:{target.port}/", b"", {}).status == 200
+    with pytest.raises(OSError, match=r"unreachable|refused|route"):
+        Outgoing(["hooks.example.com"], resolve=lambda _host, _port: ["::2"]).post(
+            "https://hooks.example.com/", b"", {}
+        )

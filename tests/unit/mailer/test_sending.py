@@ -10,6 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from common.aws import AwsError
 from common.json_text import decode_json
 from common.suppression_table import Suppression
 from mailer.ledger import BROKEN_OFF, Claim, Ledger
@@ -209,3 +210,28 @@ def test_list_of_whom_not_to_mail_is_copied(client: Any) -> None:
         Suppression(**{**entry, "reason": "manual"}, removed=True),
         Suppression(**entry),
     ]
+
+
+def test_secret_that_cannot_be_read_is_tried_again(client: Any) -> None:
+    """Nothing went, so nothing about it is unknown."""
+
+    def fail(_name: str) -> list[str]:
+        raise AwsError(503, "ServiceUnavailable", "secretsmanager.GetSecretValue")
+
+    world = World(client)
+    world.sender.find_secrets = fail
+    channel = {"slack": {"secret": "team"}}
+    body = {**BODY, "id": "a", "notification": {**BODY["notification"], "channel": channel}}
+    with pytest.raises(LaterError):
+        world.sender.send(body)
+    assert world.read_state("a") == "retrying"
+
+
+def test_digest_is_one_mail_whatever_a_title_holds(client: Any) -> None:
+    """Lines in it are no headers; an address that can't be mailed is told."""
+    world = World(client)
+    notification = {**BODY["notification"], "cohort_title": "One\r\nBcc: eve@example.com"}
+    assert world.sender.send({**BODY, "id": "a", "notification": notification}) == "sent"
+    notification = {**BODY["notification"], "channel": {"email": {"to": ["\u00fc@example.com"]}}}
+    assert world.sender.send({**BODY, "id": "b", "notification": notification}) == "failed"
+    assert "malformed" in world.reports[-1]["error"]

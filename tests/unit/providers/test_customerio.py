@@ -10,12 +10,12 @@ import pytest
 from common.event_keys import make_event_key
 from common.events import Event, Unparseable
 from common.objects import Bucket
+from common.secrets import NamedSecrets
 from providers import Delivery, UnverifiedError, WebhookRequest
 from providers.customerio import parse, restore, verify
 from tests.unit.providers.payloads import flatten
 from tests.unit.webhook_listener.fakes import FakeBucket, FakeSecrets
 from webhook_listener.receiving import Receiver
-from webhook_listener.secrets import WebhookSecrets
 
 NOW = datetime(2026, 11, 21, 9, 29, 5, tzinfo=UTC)
 DELIVERY = Delivery(NOW)
@@ -105,7 +105,7 @@ def test_poisoned_event_is_stored_and_blocks_nothing(body: bytes) -> None:
     bucket = FakeBucket()
     receiver = Receiver(
         bucket=cast("Bucket", bucket),
-        secrets=cast("WebhookSecrets", FakeSecrets(customerio=[KEY])),
+        secrets=cast("NamedSecrets", FakeSecrets(customerio=[KEY])),
         clock=lambda: NOW,
     )
     request = WebhookRequest("customerio", "POST", HEADERS | {"x-cio-signature": signature}, body)

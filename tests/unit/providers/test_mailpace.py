@@ -11,13 +11,13 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from common.errors import ApiError
 from common.events import Event, Unparseable
 from common.objects import Bucket
+from common.secrets import NamedSecrets
 from providers import Delivery, UnverifiedError, WebhookRequest, find_provider
 from providers.mailpace import NAME, SIGNATURE, handshake, parse, restore, verify
 from tests.unit.providers.payloads import flatten, list_payloads
 from tests.unit.providers.test_signatures import write_base64, write_pem
 from tests.unit.webhook_listener.fakes import FakeBucket, FakeSecrets
 from webhook_listener.receiving import Receiver
-from webhook_listener.secrets import WebhookSecrets
 
 DELIVERY = Delivery(datetime(2026, 11, 21, 9, 30, tzinfo=UTC))
 GOLDEN = next(payload for payload in list_payloads("mailpace") if payload.name == "mailpace/delivered")
@@ -90,7 +90,7 @@ def answer(request: WebhookRequest, *, s3_fails: bool = False) -> int:
     """What MailPace is answered."""
     bucket = FakeBucket()
     bucket.failing = s3_fails
-    secrets = cast("WebhookSecrets", FakeSecrets(mailpace=[LIVE]))
+    secrets = cast("NamedSecrets", FakeSecrets(mailpace=[LIVE]))
     receiver = Receiver(bucket=cast("Bucket", bucket), secrets=secrets, clock=lambda: GOLDEN.now)
     try:
         return receiver.receive(request, "r").status

@@ -30,7 +30,7 @@ class FakeSecrets:
         self.failing = False
 
     def find(self, provider: str) -> list[str]:
-        """As `WebhookSecrets.find`."""
+        """As `NamedSecrets.find`."""
         if self.failing:
             raise AwsError(0, "TimeoutError", "secretsmanager POST")
         return self.secrets.get(provider, [])

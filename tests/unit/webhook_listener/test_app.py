@@ -8,10 +8,10 @@ from typing import Any, cast
 import pytest
 
 from common.objects import Bucket
+from common.secrets import NamedSecrets
 from tests.unit.webhook_listener.fakes import FakeBucket, FakeSecrets
 from webhook_listener import app
 from webhook_listener.receiving import LARGEST_BODY, Receiver
-from webhook_listener.secrets import WebhookSecrets
 
 NOW = datetime(2026, 11, 21, 9, 30, 5, 123_000, tzinfo=UTC)
 EMPTY_GZIP = gzip.compress(b"[]", mtime=0)
@@ -25,7 +25,7 @@ class World:
         self.bucket = FakeBucket()
         self.secrets = FakeSecrets(sparkpost=["secret", "older"])
         self.receiver = Receiver(
-            bucket=cast("Bucket", self.bucket), secrets=cast("WebhookSecrets", self.secrets), clock=lambda: NOW
+            bucket=cast("Bucket", self.bucket), secrets=cast("NamedSecrets", self.secrets), clock=lambda: NOW
         )
 
     def post(

@@ -8,11 +8,11 @@ import pytest
 
 from common.errors import ApiError
 from common.objects import Bucket
+from common.secrets import NamedSecrets
 from providers import _mapping, find_provider
 from tests.unit.providers.payloads import list_payloads
 from tests.unit.webhook_listener.fakes import FakeBucket, FakeSecrets
 from webhook_listener.receiving import Receiver
-from webhook_listener.secrets import WebhookSecrets
 
 PAYLOAD = list_payloads("acme_mail")[0]
 
@@ -21,7 +21,7 @@ def build(bucket: FakeBucket, unsigned: frozenset[str] = frozenset(), **secrets:
     """A receiver with stand-ins for AWS."""
     return Receiver(
         bucket=cast("Bucket", bucket),
-        secrets=cast("WebhookSecrets", FakeSecrets(**secrets)),
+        secrets=cast("NamedSecrets", FakeSecrets(**secrets)),
         unsigned=unsigned,
         clock=lambda: PAYLOAD.now,
     )

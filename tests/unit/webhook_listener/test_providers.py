@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 
 from common.objects import Bucket
+from common.secrets import NamedSecrets
 from providers import WebhookRequest, find_provider, list_mappings, list_providers
 from providers.mandrill import TEST_KEY
 from tests.fuzz.checks import make_gateway_event
@@ -17,7 +18,6 @@ from tests.unit.providers.payloads import Payload, list_payloads
 from tests.unit.webhook_listener.fakes import FakeBucket, FakeSecrets
 from webhook_listener import app, receiving
 from webhook_listener.receiving import LARGEST_BODY, Receiver
-from webhook_listener.secrets import WebhookSecrets
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 
@@ -28,7 +28,7 @@ class World:
     def __init__(self, **secrets: list[str]) -> None:
         self.bucket = FakeBucket()
         self.secrets = FakeSecrets(**secrets)
-        bucket, live = cast("Bucket", self.bucket), cast("WebhookSecrets", self.secrets)
+        bucket, live = cast("Bucket", self.bucket), cast("NamedSecrets", self.secrets)
         self.receiver = Receiver(bucket=bucket, secrets=live, clock=lambda: NOW)
 
     def send(self, request: WebhookRequest) -> tuple[int, str, dict[str, str]]:

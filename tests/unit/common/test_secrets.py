@@ -3,9 +3,9 @@ from typing import Any, cast
 
 import pytest
 
+from common import secrets
 from common.aws import AwsClient, AwsError
-from webhook_listener import secrets
-from webhook_listener.secrets import FRESH_SECONDS, WebhookSecrets, read_secrets
+from common.secrets import FRESH_SECONDS, NamedSecrets, read_secrets
 
 
 class World:
@@ -17,7 +17,7 @@ class World:
         self.calls = 0
         self.time = 1000.0
         monkeypatch.setattr(secrets, "call_json", self.call)
-        self.secrets = WebhookSecrets("id", open_client=lambda _: cast("AwsClient", None), clock=lambda: self.time)
+        self.secrets = NamedSecrets("id", open_client=lambda _: cast("AwsClient", None), clock=lambda: self.time)
 
     def call(self, _client: object, _target: str, payload: dict[str, Any], *, version: str) -> dict[str, Any]:
         """As `call_json`."""
@@ -70,7 +70,7 @@ def test_outage_at_the_start_is_an_error(world: World) -> None:
 @pytest.mark.parametrize("text", ["hunter2", "[]", '{"sparkpost": 1}', '{"sparkpost": [""]}', '{"sparkpost": [1]}'])
 def test_malformed_secret_is_told_without_its_text(text: str) -> None:
     """A secret of another form is an error that does not repeat it."""
-    with pytest.raises(ValueError, match="webhook secret") as caught:
+    with pytest.raises(ValueError, match="the secret") as caught:
         read_secrets(text)
     assert "hunter2" not in str(caught.value)
 
