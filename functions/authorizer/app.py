@@ -15,6 +15,10 @@ from common.settings import read_text
 if TYPE_CHECKING:
     from authorizer.tokens import Tokens
 
+# What the console's pages may do beside reading; each asks for its scope as ever.
+CONSOLE_CHANGES = frozenset({"POST /api/v1/templates/{template}/preview", "DELETE /api/v1/suppressions"})
+CONSOLE_HEADER = "x-mailwake-console"  # a form can't set it, and another origin's script must ask first
+
 
 @cache
 def _keys() -> ApiKeys:
@@ -48,15 +52,17 @@ def read_authorization(headers: dict[str, str]) -> str:
 
 
 def read_session_id(event: dict[str, Any], headers: dict[str, str]) -> str:
-    """The id in the console's cookie; empty unless one of the console's own pages reads, and sends nothing else.
+    """The id in the console's cookie; empty unless one of the console's own pages asks, and sends nothing else.
 
     A browser sends cookies whoever asks. `Sec-Fetch-Site` is the browser's own word that it is a page of this origin,
-    which no script can set; the cookie is SameSite=Strict besides.
+    which no script can set; the cookie is SameSite=Strict besides. What is more than reading must be of
+    `CONSOLE_CHANGES`, and come with a header that only a script of this origin can send.
     """
-    method = event.get("requestContext", {}).get("http", {}).get("method")
-    if headers.get("authorization") or method not in ("GET", "HEAD") or headers.get("sec-fetch-site") != "same-origin":
+    if headers.get("authorization") or headers.get("sec-fetch-site") != "same-origin":
         return ""
-    return read_cookie(event.get("cookies") or [])
+    method = event.get("requestContext", {}).get("http", {}).get("method")
+    is_change = event.get("routeKey") in CONSOLE_CHANGES and headers.get(CONSOLE_HEADER) == "1"
+    return read_cookie(event.get("cookies") or []) if method in ("GET", "HEAD") or is_change else ""
 
 
 def find_session(session_id: str) -> Caller:

@@ -123,11 +123,38 @@ def test_cookie_counts_only_for_the_consoles_own_pages(site: str) -> None:
     assert app.handler(event, None)["context"]["name"] == "key:"
 
 
+PREVIEW = "POST /api/v1/templates/{template}/preview"
+REMOVE = "DELETE /api/v1/suppressions"
+
+
+def build_change(route: str, **headers: str) -> dict[str, Any]:
+    """A request that is more than reading, with the console's cookie."""
+    return {**build_event("by-key", route.partition(" ")[0], **headers), "routeKey": route}
+
+
 @pytest.mark.usefixtures("sessions")
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
-def test_cookie_only_reads(method: str) -> None:
-    """Nothing can be changed by it."""
-    assert app.handler(build_event("by-key", method), None)["context"]["name"] == "key:"
+def test_cookie_changes_nothing_else(method: str) -> None:
+    """Whatever header comes with it."""
+    for route in (f"{method} /api/v1/cohorts/{{cohort}}", f"{method} /api/v1/suppressions/{{one}}", "$default", ""):
+        event = {**build_change(route, **{"X-Mailwake-Console": "1"})}
+        event["requestContext"]["http"]["method"] = method
+        assert app.handler(event, None)["context"]["name"] == "key:"
+
+
+@pytest.mark.usefixtures("sessions")
+@pytest.mark.parametrize("route", [PREVIEW, REMOVE])
+def test_cookie_previews_and_takes_off_the_list(route: str) -> None:
+    """For a script of the console's own page, which says so in a header; for no form and no other site."""
+    assert app.handler(build_change(route, **{"X-Mailwake-Console": "1"}), None)["context"]["name"] == "hash:hash"
+    for headers in (
+        {},
+        {"X-Mailwake-Console": "0"},
+        {"X-Mailwake-Console": "1", "Sec-Fetch-Site": "cross-site"},
+        {"X-Mailwake-Console": "1", "Sec-Fetch-Site": "same-site"},
+        {"X-Mailwake-Console": "1", "Sec-Fetch-Site": ""},
+    ):
+        assert app.handler(build_change(route, **headers), None)["context"]["name"] == "key:"
 
 
 @pytest.mark.usefixtures("sessions")
