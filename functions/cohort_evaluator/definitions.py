@@ -141,14 +141,14 @@ def _read_did(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
         raise DefinitionError(place, "needs one of count, distinct and sum beside did")
     way = ways[0]
     read_object(given, place, required=("did", way, "window"))
-    pattern = _read_pattern(given["did"], f"{place}.did")
+    pattern = read_pattern(given["did"], f"{place}.did")
     here = f"{place}.{way}"
     numbers = read_object(given[way], here)
     field = None
     if way != "count":
         if "of" not in numbers:
             raise DefinitionError(here, "needs a field in `of`")
-        field = _read_field(numbers.pop("of"), f"{here}.of", pattern.kind)
+        field = read_field(numbers.pop("of"), f"{here}.of", pattern.kind)
         if way == "sum" and not field.path and field.name != "duration":
             raise DefinitionError(f"{here}.of", "is a number: duration, or a path in metadata or properties")
         if way == "distinct" and field.name == "tags":
@@ -160,15 +160,15 @@ def _read_did(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
         raise DefinitionError(f"{here}.{operator}", "is a number")
     if way != "sum" and (type(number) is not int or number < 0):
         raise DefinitionError(f"{here}.{operator}", "is a whole number from 0 on")
-    window = _read_window(given["window"], f"{place}.window")
+    window = read_window(given["window"], f"{place}.window")
     distinct, total = (field if way == "distinct" else None), (field if way == "sum" else None)
     return Did(pattern, window, operator, number, distinct, total)
 
 
 def _read_did_not(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
     read_object(given, place, required=("did_not", "window", "not_observed_that_long"))
-    pattern = _read_pattern(given["did_not"], f"{place}.did_not")
-    window = _read_window(given["window"], f"{place}.window")
+    pattern = read_pattern(given["did_not"], f"{place}.did_not")
+    window = read_window(given["window"], f"{place}.window")
     if isinstance(window, Fixed):
         raise DefinitionError(f"{place}.window", "is a rolling or a calendar one; else use not with did")
     choice = given["not_observed_that_long"]
@@ -183,8 +183,8 @@ def _read_did_not(given: Json, place: str, _cohort: str, _depth: int) -> Conditi
 
 def _read_did_first(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
     read_object(given, place, required=("did_first", "window"))
-    pattern = _read_pattern(given["did_first"], f"{place}.did_first")
-    return DidFirst(pattern, _read_window(given["window"], f"{place}.window"))
+    pattern = read_pattern(given["did_first"], f"{place}.did_first")
+    return DidFirst(pattern, read_window(given["window"], f"{place}.window"))
 
 
 def _read_did_then(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
@@ -192,15 +192,15 @@ def _read_did_then(given: Json, place: str, _cohort: str, _depth: int) -> Condit
     patterns = given["did_then"]
     if type(patterns) is not list or len(patterns) != 2:
         raise DefinitionError(f"{place}.did_then", "is a list of two: what came first, and what came then")
-    first, second = (_read_pattern(each, f"{place}.did_then[{index}]") for index, each in enumerate(patterns))
+    first, second = (read_pattern(each, f"{place}.did_then[{index}]") for index, each in enumerate(patterns))
     within = read_duration(given["within"], f"{place}.within")
-    return DidThen(first, second, within, _read_window(given["window"], f"{place}.window"))
+    return DidThen(first, second, within, read_window(given["window"], f"{place}.window"))
 
 
 def _read_did_in_periods(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
     read_object(given, place, required=("did_in_periods", "at_least", "window"))
-    pattern = _read_pattern(given["did_in_periods"], f"{place}.did_in_periods")
-    window = _read_window(given["window"], f"{place}.window")
+    pattern = read_pattern(given["did_in_periods"], f"{place}.did_in_periods")
+    window = read_window(given["window"], f"{place}.window")
     if not isinstance(window, Calendar):
         raise DefinitionError(f"{place}.window", "is a calendar one: its days, weeks or months are the periods")
     at_least = given["at_least"]
@@ -211,14 +211,14 @@ def _read_did_in_periods(given: Json, place: str, _cohort: str, _depth: int) -> 
 
 def _read_last(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
     read_object(given, place, required=("last", "has", "window"))
-    pattern = _read_pattern(given["last"], f"{place}.last")
+    pattern = read_pattern(given["last"], f"{place}.last")
     has = _read_where(given["has"], f"{place}.has", pattern.kind)
-    return LastHas(pattern, has, _read_window(given["window"], f"{place}.window"))
+    return LastHas(pattern, has, read_window(given["window"], f"{place}.window"))
 
 
 def _read_stopped(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
     read_object(given, place, required=("stopped", "did_within", "not_within"))
-    pattern = _read_pattern(given["stopped"], f"{place}.stopped")
+    pattern = read_pattern(given["stopped"], f"{place}.stopped")
     outer = read_duration(given["did_within"], f"{place}.did_within")
     recent = read_duration(given["not_within"], f"{place}.not_within")
     if recent >= outer:
@@ -229,7 +229,7 @@ def _read_stopped(given: Json, place: str, _cohort: str, _depth: int) -> Conditi
 
 def _read_restarted(given: Json, place: str, _cohort: str, _depth: int) -> Condition:
     read_object(given, place, required=("restarted", "within", "after_pause_of"))
-    pattern = _read_pattern(given["restarted"], f"{place}.restarted")
+    pattern = read_pattern(given["restarted"], f"{place}.restarted")
     recent = read_duration(given["within"], f"{place}.within")
     pause = read_duration(given["after_pause_of"], f"{place}.after_pause_of")
     if recent + pause > LONGEST_WINDOW:
@@ -279,7 +279,8 @@ def _did_once(pattern: Pattern, window: Window) -> Did:
     return Did(pattern, window, ">=", 1)
 
 
-def _read_pattern(value: object, place: str) -> Pattern:
+def read_pattern(value: object, place: str) -> Pattern:
+    """`{"event", "where"}`. Raises `DefinitionError`."""
     given = read_object(value, place, required=("event",), optional=("where",))
     kind = given["event"]
     if kind not in (MAIL, *ACTIVITIES):
@@ -291,7 +292,7 @@ def _read_where(value: object, place: str, kind: str) -> tuple[tuple[Field, Test
     tests = []
     for name, wanted in read_object(value, place).items():
         here = f"{place}.{name}"
-        field = _read_field(name, here, kind)
+        field = read_field(name, here, kind)
         if not isinstance(wanted, dict):
             tests.append((field, _read_operator("is", wanted, here)))
             continue
@@ -314,7 +315,8 @@ def _check_types(test: Test, place: str) -> None:
         raise DefinitionError(place, f"can't be {wrong[0]}: it is one of {', '.join(TYPES)}")
 
 
-def _read_field(value: object, place: str, kind: str) -> Field:
+def read_field(value: object, place: str, kind: str) -> Field:
+    """The name of a field of a kind of events, or `metadata.…`, `properties.…`. Raises `DefinitionError`."""
     if type(value) is not str:
         raise DefinitionError(place, "is the name of a field")
     name, dot, rest = value.partition(".")
@@ -344,7 +346,8 @@ def _read_operator(operator: str, value: object, place: str) -> Test:
     return Test(operator, scalar)
 
 
-def _read_window(value: object, place: str) -> Window:
+def read_window(value: object, place: str) -> Window:
+    """A rolling, calendar or fixed one. Raises `DefinitionError`."""
     given = read_object(value, place)
     if "last" in given:
         read_object(given, place, required=("last",), optional=("ending_ago",))

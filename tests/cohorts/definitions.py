@@ -62,6 +62,20 @@ class Definer:
         """A cohort that may ask for others, which are of the same subject."""
         return {"name": name, "title": name, "subject": subject, "members": self._condition(others, 1)}
 
+    def aggregate(self) -> Json:
+        """A figure of a template."""
+        pattern, way = self._pattern(), self._choose("count", "sum", "min", "max", "last", "top")
+        if way == "count":
+            return {"count": pattern, "window": self._window()}
+        if way in ("last", "top"):
+            times = ["occurred_at"] if way == "last" else []
+            field = self._choose(self._field(pattern["event"]), *times)
+        else:
+            inner = "metadata" if pattern["event"] == "mail" else "properties"
+            numeric = [] if inner == "metadata" else ["duration", "status"]
+            field = self._choose(f"{inner}.n", f"{inner}.n", f"{inner}.m.x", *numeric)
+        return {way: pattern, "of": field, "window": self._window()}
+
     def _choose(self, *values: Any) -> Any:
         return self.random.choice(values)
 

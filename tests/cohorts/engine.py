@@ -272,6 +272,12 @@ class Engine:
                 thread.join()
         self._raise_failure()
 
+    @contextlib.contextmanager
+    def read(self) -> Iterator[psycopg2.extensions.cursor]:
+        """A cursor of the evaluator's, of a transaction of its own."""
+        with self._evaluating, self._evaluating.cursor() as cursor:
+            yield cursor
+
     def read_numbers(self) -> dict[Identity, int]:
         """The numbers by which identities go."""
         rows = self._select("SELECT identity_type, value, identity_id FROM identities")
