@@ -8,6 +8,7 @@ from common.aws import AwsError
 from common.responses import Response
 from console.files import answer_file, read_page
 from console.pages import show_sign_in
+from console.previews import show_mail
 from console.requests import Request, answer_page, read_request
 from console.sign_in import find_issuer_host, finish, show_form, show_session, sign_out, start, take_key
 
@@ -21,6 +22,7 @@ PAGES: dict[tuple[str, str], Callable[[Request], Response]] = {
     ("GET", "/console/session"): show_session,
     ("POST", "/console/session"): show_session,
     ("POST", "/console/sign-out"): sign_out,
+    ("POST", "/console/mail"): show_mail,
 }
 OF_ISSUER = {("GET", "/console/sign-in/start"): start, ("GET", "/console/signed-in"): finish}
 

@@ -12,7 +12,8 @@ from common.settings import read_text
 # Nothing but this origin's own files: no inline script or style, no other host, no frame around it, no plug-in.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    "frame-src 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
+    "trusted-types 'none'"
 )
 ALWAYS = {
     "content-security-policy": POLICY,
@@ -35,6 +36,7 @@ class Request(NamedTuple):
     cookies: Sequence[str]  # name=value
     query: Mapping[str, str]
     form: Mapping[str, str]  # what was posted
+    body: str = ""  # the same as it came
 
     @property
     def is_own(self) -> bool:
@@ -58,6 +60,7 @@ def read_request(event: Mapping[str, Any]) -> Request:
         cookies=event.get("cookies") or [],
         query=dict(parse_qsl(event.get("rawQueryString", ""))),
         form=dict(parse_qsl(body)) if len(body) < 10_000 else {},
+        body=body,
     )
 
 

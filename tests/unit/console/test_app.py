@@ -269,3 +269,27 @@ def test_attempt_to_sign_in_is_used_once(
     assert response["statusCode"] == status
     ended = f"{sign_in.ATTEMPT_COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0"
     assert response["cookies"] == ([ended] if used else [])
+
+
+MAIL = "<p style='color: red'>Hi</p><script>alert(1)</script>\r\n<img src=https://example.com/x.png>"
+
+
+def test_mail_is_shown_closed_in() -> None:
+    """As it is, with an origin of its own, where nothing runs and nothing but what it holds is loaded."""
+    response = call("POST", "/console/mail", body=f"html={MAIL}\r\n")
+    assert (response["statusCode"], response["body"]) == (200, MAIL)
+    policy = response["headers"]["content-security-policy"].split("; ")
+    assert {"sandbox", "default-src 'none'", "img-src data:", "form-action 'none'", "frame-ancestors 'self'"} <= {
+        *policy
+    }
+    assert "script" not in response["headers"]["content-security-policy"]
+    assert response["headers"]["cache-control"] == "no-store"
+    assert response["headers"]["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("headers", [{"sec-fetch-site": "cross-site"}, {"origin": "https://evil.example"}, {}])
+def test_other_sites_can_show_no_mail(headers: dict[str, str]) -> None:
+    """Nothing of theirs is answered under our name."""
+    assert call("POST", "/console/mail", body=f"html={MAIL}", headers=headers)["statusCode"] == 403
+    assert call("POST", "/console/mail", body=MAIL)["statusCode"] == 403
+    assert call("GET", "/console/mail", query="html=x")["statusCode"] == 404
