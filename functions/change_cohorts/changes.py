@@ -14,7 +14,7 @@ from cohort_evaluator.rehearsal import MOST_DAYS, rehearse
 from cohort_evaluator.store import delete_cohort, delete_notification, save_cohort, save_notification, save_template
 from cohort_evaluator.suppressing import ALL, add_suppression, remove_suppression
 from common.errors import ApiError
-from mailer.templates import check_template
+from mailer.template_checks import check_template
 
 USUAL_DAYS: Final = 7
 PATIENCE: Final = timedelta(seconds=25)  # API Gateway gives up after 30

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from cohort_evaluator.channels import MOST_ENTRIES, USUAL_LIMIT, USUAL_PERIOD, read_notification
-from mailer import outcomes, templates
+from mailer import outcomes
 from mailer.outcomes import PAUSES
-from mailer.templates import KNOWN, LARGEST, LONGEST, LONGEST_SUBJECT, check_template, make_context, render
+from mailer.template_checks import DEEPEST_LOOP, KNOWN, LONGEST, check_template
+from mailer.templates import LARGEST, LONGEST_SUBJECT, make_context, render
 from mailer.webhooks import build_webhook, sign
 
 PAGE = (Path(__file__).parents[3] / "docs" / "notifications.md").read_text(encoding="utf-8")
@@ -103,4 +104,4 @@ def test_limits_and_names_are_told() -> None:
     )
     hours = [pause.total_seconds() / 3600 for pause in PAUSES]
     assert hours == [5 / 3600, 30 / 3600, 2 / 60, 10 / 60, 0.5, 1, 2, 4, 8, 12, 12, 12], "as the row of retrying says"
-    assert templates.DEEPEST_LOOP == 2
+    assert DEEPEST_LOOP == 2
