@@ -1,10 +1,11 @@
 """Digests as mails to the team: counts, a table, and a link to the console."""
 
+from datetime import datetime
 from email.message import EmailMessage
 from html import escape
 from typing import Any, Final
 
-from mailer.mime import POLICY, clean, read_address
+from mailer.mime import POLICY, clean_line, read_address, set_parts
 from mailer.wording import list_entries, name_counts, name_period
 
 STYLE: Final = "font:15px/1.5 system-ui,sans-serif;color:#1c2430"
@@ -15,15 +16,15 @@ def build_digest(body: dict[str, Any], sender: str, console: str) -> EmailMessag
     """The mail; `console` is the address of the console, or nothing. Raises `AddressError`."""
     notification = body["notification"]
     link = f"{console}#/cohorts/{notification['cohort']}" if console else ""
+    address = read_address(sender)
     message = EmailMessage(policy=POLICY)
-    message["From"] = sender
+    message["Date"] = datetime.fromisoformat(body["created_at"])
+    message["From"] = address
     message["To"] = ", ".join(map(read_address, notification["channel"]["email"]["to"]))
-    # A header is one line, whatever a title holds.
-    message["Subject"] = " ".join(f"{notification['cohort_title']}: {name_counts(body)}".split())
-    message["Message-ID"] = f"<{body['id']}@{sender.rpartition('@')[2]}>"
+    message["Subject"] = clean_line(f"{notification['cohort_title']}: {name_counts(body)}")
+    message["Message-ID"] = f"<{body['id']}@{address.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(clean(_write_text(body, link)))
-    message.add_alternative(clean(_write_html(body, link)), subtype="html")
+    set_parts(message, _write_text(body, link), _write_html(body, link))
     return message
 
 
