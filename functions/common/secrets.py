@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from threading import Lock
 from typing import Generic, TypeVar
 
 from common.aws import AwsClient, AwsError, call_json
@@ -15,7 +16,10 @@ log = logging.getLogger(__name__)
 
 
 class KeptSecret(Generic[Found]):
-    """What a secret says, as `read` makes it of the text; `read` raises `ValueError`, without the text."""
+    """What a secret says, as `read` makes it of the text; `read` raises `ValueError`, without the text.
+
+    It is for several threads.
+    """
 
     def __init__(
         self,
@@ -31,21 +35,23 @@ class KeptSecret(Generic[Found]):
         self._client: AwsClient | None = None
         self._found: Found | None = None
         self._read_at = 0.0
+        self._lock = Lock()
 
     def find(self) -> Found:
         """What it says. While Secrets Manager can't be reached, what it said last stays in use.
 
         Raises `AwsError` if that is nothing yet, and what `read` raises.
         """
-        if self._found is None or self._clock() - self._read_at > FRESH_SECONDS:
-            try:
-                self._found = self._fetch()
-            except AwsError as failure:
-                if self._found is None:
-                    raise
-                log.warning("secrets not refreshed: %s", failure)
-            self._read_at = self._clock()
-        return self._found
+        with self._lock:
+            if self._found is None or self._clock() - self._read_at > FRESH_SECONDS:
+                try:
+                    self._found = self._fetch()
+                except AwsError as failure:
+                    if self._found is None:
+                        raise
+                    log.warning("secrets not refreshed: %s", failure)
+                self._read_at = self._clock()
+            return self._found
 
     def _fetch(self) -> Found:
         self._client = self._client or self._open_client("secretsmanager")

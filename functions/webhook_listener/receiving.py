@@ -17,6 +17,7 @@ from webhook_listener.storage import store
 
 # Lambda takes no event of more than 6 MB; below that, the one error body is ours to give.
 LARGEST_BODY = 5_900_000
+SES = "amazon_ses"
 FORM = "application/x-www-form-urlencoded"
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class Receiver:
 
     bucket: Bucket
     secrets: NamedSecrets
+    mail_events_topic: str = ""  # the ARN of the topic by which SES tells of our own mails
     unsigned: frozenset[str] = frozenset()  # providers that may send without proof, for a trial
     clock: Callable[[], datetime] = now
 
@@ -37,6 +39,7 @@ class Receiver:
         return cls(
             bucket=Bucket(read_text("RAW_BUCKET")),
             secrets=NamedSecrets(read_text("WEBHOOK_SECRET_ID")),
+            mail_events_topic=read_text("MAIL_EVENTS_TOPIC", default=""),
             unsigned=frozenset(read_text("UNSIGNED_PROVIDERS", default="").replace(",", " ").split()),
         )
 
@@ -77,6 +80,8 @@ class Receiver:
 
     def _find_secrets(self, provider: str) -> list[str]:
         live = self.secrets.find(provider)
+        if provider == SES and self.mail_events_topic:
+            live = [*live, self.mail_events_topic]
         if not live:
             log.log(
                 logging.WARNING if provider in self.unsigned else logging.ERROR,
