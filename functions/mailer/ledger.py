@@ -4,7 +4,7 @@ One item for each id of the outbox: `state` is claimed (a send is under way, or 
 not go), settled (final), or unknown (reported as such, and final). Every write is conditional on what was read.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
@@ -12,6 +12,8 @@ from botocore.exceptions import ClientError
 
 BROKEN_OFF: Final = timedelta(minutes=20)  # a claim of that age is nobody's: no send takes as long
 KEPT: Final = timedelta(days=400)
+PAUSE: Final = "pause"  # the id of the item that says whether mails to members are paused
+PAUSE_KNOWN: Final = timedelta(seconds=5)  # for which it is not asked for again
 
 
 class Claim(Enum):
@@ -36,6 +38,7 @@ class Ledger:
     def __init__(self, client: Any, table: str) -> None:
         self._client = client
         self._table = table
+        self._pause = (datetime.min.replace(tzinfo=UTC), False)  # when it was asked for, and what it was
 
     def claim(self, name: str, now: datetime) -> Claimed:
         """Claims an id for a send."""
@@ -59,10 +62,40 @@ class Ledger:
         values = {":claimed": {"S": "claimed"}, ":before": {"N": str(attempt)}}
         return self._write(name, "claimed", attempt + 1, now, "#state = :claimed AND attempt = :before", values)
 
-    def settle(self, name: str, attempt: int, state: str, now: datetime) -> bool:
-        """Ends a claim: settled, retrying or unknown. False where it was somebody else's."""
+    def settle(self, name: str, attempt: int, state: str, now: datetime, *, used: bool = True) -> bool:
+        """Ends a claim: settled, retrying or unknown. False where it was somebody else's.
+
+        Where the attempt was not `used` the next one has its number.
+        """
         values = {":claimed": {"S": "claimed"}, ":before": {"N": str(attempt)}}
-        return self._write(name, state, attempt, now, "#state = :claimed AND attempt = :before", values)
+        number = attempt if used else attempt - 1
+        return self._write(name, state, number, now, "#state = :claimed AND attempt = :before", values)
+
+    def save_pause(self, *, is_paused: bool, at: str) -> None:
+        """Keeps whether mails to members are paused since an instant, unless something newer is known."""
+        item = {"id": {"S": PAUSE}, "paused": {"BOOL": is_paused}, "at": {"S": at}}
+        condition = {"ConditionExpression": "attribute_not_exists(id) OR #at <= :at"}
+        try:
+            self._client.put_item(
+                TableName=self._table,
+                Item=item,
+                **condition,
+                ExpressionAttributeNames={"#at": "at"},
+                ExpressionAttributeValues={":at": {"S": at}},
+            )
+        except ClientError as failure:
+            if failure.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+
+    def is_paused(self, now: datetime) -> bool:
+        """Whether mails to members are paused, as it was known some seconds ago."""
+        asked_at, is_paused = self._pause
+        if not asked_at <= now < asked_at + PAUSE_KNOWN:
+            key = {"id": {"S": PAUSE}}
+            found = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+            is_paused = bool(found and found["paused"]["BOOL"])
+            self._pause = now, is_paused
+        return is_paused
 
     def _write(
         self, name: str, state: str, attempt: int, now: datetime, condition: str, values: dict[str, Any]

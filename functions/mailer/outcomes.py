@@ -16,7 +16,9 @@ PAUSES: Final = tuple(
     timedelta(seconds=seconds)
     for seconds in (5, 30, 120, 600, 1800, 3600, 7200, 14_400, 28_800, 43_200, 43_200, 43_200)
 )
-LONGEST_PAUSE: Final = timedelta(hours=12)  # SQS hides a message no longer
+HOURLY: Final = 6  # the first of the pauses that is an hour
+# SQS hides a message for twelve hours from when it was received, and an attempt takes some of them.
+LONGEST_PAUSE: Final = timedelta(hours=11, minutes=55)
 
 
 class Outcome(NamedTuple):
@@ -27,6 +29,7 @@ class Outcome(NamedTuple):
     status: int | None = None  # of HTTP
     message_id: str = ""  # SES's
     pause: timedelta | None = None  # asked for by the other side, where it is to be tried again
+    is_postponed: bool = False  # no fault of the mail: it uses up none of its attempts
 
 
 def retry(error: str, status: int | None = None, retry_after: str = "", now: datetime | None = None) -> Outcome:
@@ -34,11 +37,23 @@ def retry(error: str, status: int | None = None, retry_after: str = "", now: dat
     return Outcome(RETRYING, error, status, pause=read_retry_after(retry_after, now) if now else None)
 
 
-def find_pause(outcome: Outcome, attempt: int, random: Random) -> timedelta | None:
-    """How long to wait before the next attempt, with jitter; None where there is none any more."""
-    if attempt > len(PAUSES):
+def postpone(error: str, status: int | None, pause: timedelta | None = None) -> Outcome:
+    """The other side takes none now, whichever it is."""
+    return Outcome(RETRYING, error, status, pause=pause, is_postponed=True)
+
+
+def find_pause(outcome: Outcome, attempt: int, random: Random, received: int = 1) -> timedelta | None:
+    """How long to wait before the next attempt, with jitter; None where there is none any more.
+
+    `received` is how often the queue has handed it out: what is postponed waits for longer each time, up to an hour.
+    """
+    if outcome.is_postponed:
+        number = min(received, HOURLY)
+    elif attempt > len(PAUSES):
         return None
-    pause = PAUSES[attempt - 1] * random.uniform(0.8, 1.2)
+    else:
+        number = attempt
+    pause = PAUSES[number - 1] * random.uniform(0.8, 1.2)
     return min(max(pause, outcome.pause or pause), LONGEST_PAUSE)
 
 

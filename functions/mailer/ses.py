@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
 
-from mailer.outcomes import FAILED, SENT, UNKNOWN, Outcome, retry
+from mailer.outcomes import FAILED, SENT, UNKNOWN, Outcome, postpone, retry
 
 # SES takes no more today, or was told to pause: waiting is no fault of the mail.
 DEFERRED: Final = ("SendingPausedException", "ConfigurationSetSendingPausedException")
@@ -43,9 +43,9 @@ def judge_refusal(failure: ClientError) -> Outcome:
     code, text = failure.response["Error"]["Code"], failure.response["Error"].get("Message", "")
     status = failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in DEFERRED or DAY_IS_FULL in text:
-        return retry(f"SES takes no more mails now: {code}", status)._replace(pause=HOURS)
+        return postpone(f"SES takes no more mails now: {code}", status, HOURS)
     if code in THROTTLED or "Maximum sending rate exceeded" in text:
-        return retry(f"SES is asked too fast: {code}", status)
+        return postpone(f"SES is asked too fast: {code}", status)
     if status >= 500:
         return Outcome(UNKNOWN, f"SES failed: {code}", status)
     return Outcome(FAILED, f"SES refuses the mail: {code}", status)

@@ -7,7 +7,18 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
-from mailer.outcomes import FAILED, PAUSES, RETRYING, SENT, UNKNOWN, Outcome, find_pause, read_retry_after
+from mailer.outcomes import (
+    FAILED,
+    LONGEST_PAUSE,
+    PAUSES,
+    RETRYING,
+    SENT,
+    UNKNOWN,
+    Outcome,
+    find_pause,
+    postpone,
+    read_retry_after,
+)
 from mailer.outgoing import Answer, ForbiddenTargetError, Outgoing
 from mailer.ses import send_mail
 from mailer.slack import build_blocks
@@ -102,7 +113,17 @@ def test_pauses_grow_and_end() -> None:
     assert timedelta(days=1.5) < total < timedelta(days=4)
     asked = find_pause(Outcome(RETRYING, pause=timedelta(hours=1)), 1, random)
     assert asked == timedelta(hours=1)
-    assert find_pause(Outcome(RETRYING, pause=timedelta(days=3)), 1, random) == timedelta(hours=12)
+    # SQS counts its twelve hours from when it handed the message out.
+    assert find_pause(Outcome(RETRYING, pause=timedelta(days=3)), 1, random) == LONGEST_PAUSE < timedelta(hours=12)
+
+
+def test_what_is_postponed_uses_no_attempt_up() -> None:
+    """It waits for longer each time, up to an hour, as long as the other side takes none."""
+    random = Random(1)
+    pauses = [find_pause(postpone("", 429), 99, random, received) for received in (1, 2, 6, 300)]
+    seconds = [pause.total_seconds() for pause in pauses if pause]
+    assert [4 <= seconds[0] <= 6, 24 <= seconds[1] <= 36, *(2_880 <= one <= 4_320 for one in seconds[2:])] == [True] * 4
+    assert find_pause(postpone("", 400, timedelta(hours=2)), 1, random, 1) == timedelta(hours=2)
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-5", "99999999999"])
