@@ -94,19 +94,21 @@ def _is_text(value: object, longest: int) -> bool:
 def _check_part(part: str, source: str, environment: Environment, declared: Collection[str]) -> None:
     try:
         # Compiling works constants out, so what must not be is found before.
-        for reason, line in _list_faults(environment.parse(source), {**KNOWN, "aggregates": tuple(declared)}):
-            raise DefinitionError(part, f"line {line}: {reason}")
-        with limit_time():
-            environment.compile(source)
-        for reason, line in list_misplaced(environment.lex(source)) if part == "html" else ():
-            raise DefinitionError(part, f"line {line}: {reason}")
+        faults = _list_faults(environment.parse(source), {**KNOWN, "aggregates": tuple(declared)})
+        if not faults:
+            with limit_time():
+                environment.compile(source)
+                faults = list_misplaced(environment.lex(source)) if part == "html" else []
     except TemplateSyntaxError as failure:
-        reason = shorten(failure.message or "it is not understood")
-        raise DefinitionError(part, f"line {failure.lineno}: {reason}") from None
+        faults = [(shorten(failure.message or "it is not understood"), failure.lineno)]
     except RecursionError:
-        raise DefinitionError(part, "line 1: it is nested too deeply") from None
+        faults = [("it is nested too deeply", 1)]
     except OutOfTimeError:
-        raise DefinitionError(part, "line 1: it takes too long to be read") from None
+        faults = [("it takes too long to be read", 1)]
+    except Exception as failure:  # noqa: BLE001 (what Python says of the program that Jinja makes of it)
+        faults = [(f"it can't be made a program of: {type(failure).__name__}", 1)]
+    for reason, line in faults:
+        raise DefinitionError(part, f"line {line}: {reason}")
 
 
 def _list_faults(tree: nodes.Template, known: Mapping[str, tuple[str, ...]]) -> list[Fault]:

@@ -152,8 +152,9 @@ def _compile(part: str, source: str) -> Template:
 
 def _render_part(part: str, source: str, context: Mapping[str, Any]) -> str:
     try:
+        compiled = _compile(part, source)
         with limit_time():
-            return "".join(_limit(part, _compile(part, source).generate(context)))
+            return "".join(_limit(part, compiled.generate(context)))
     except RenderError:
         raise
     except OutOfTimeError:

@@ -64,6 +64,13 @@ TEMPLATE: dict[str, Any] = {
         ("html", "\n{% autoescape false %}{{ user.id }}{% endautoescape %}", "line 2: autoescape can't"),
         ("text", "a\n{{ user.id" + " ~ user.id" * 1_000 + " }}", "line 2: there are more than 1,000 names"),
         ("text", "{{ " + "(" * 500 + "1" + ")" * 500 + " }}", "line 1: it is nested too deeply"),
+        (
+            "text",
+            "{% if user.id %}" * 120 + "{% endif %}" * 120,
+            "line 1: it can't be made a program of: IndentationError",
+        ),
+        ("text", "{{ " + "9" * 5_000 + " }}", "line 1: it can't be made a program of: ValueError"),
+        ("text", "{{ user.id" + " | upper" * 300 + " }}", "line 1: it "),
         ("html", "<p>\n<a href={{ user.id }}>a</a>", "line 2: what is inserted into an attribute needs quotes"),
         ("html", "<a href='javascript:alert(1)'>a</a>", "a link leads neither"),
         ("text", "{{ 'ab' | join(', ') | join(', ') }}", "line 1: join takes"),
