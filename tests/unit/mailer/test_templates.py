@@ -5,6 +5,8 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from mailer import templates
 from mailer.template_checks import check_template
@@ -157,19 +159,56 @@ def test_links_of_data_lead_to_the_web(url: str, is_taken: bool, monkeypatch: py
     assert str(caught.value) == "html: a link leads neither to the web nor to an address"
 
 
+class Reader(HTMLParser):
+    """The elements of HTML, and its text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """An element."""
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        """Text."""
+        self.text += data
+
+
 @pytest.mark.parametrize("quote", ["'", '"'])
-def test_data_stays_in_its_attribute(quote: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It ends neither the quotes nor the tag."""
-    monkeypatch.setitem(BODY["user"]["traits"], "name", """x' onclick='a" onclick="b ><b>&amp;</a>""")
-    html = show(html=f"<a title={quote}{{{{ user.traits.name }}}}{quote}>a</a>").html
-    found: list[list[tuple[str, str | None]]] = []
+@given(text=st.text(max_size=40))
+@example(text="""x' onclick='a" onclick="b ><b>&amp;</a>""")
+@example(text="</p><script>alert(1)</script><!-- ")
+def test_data_stays_in_its_place(quote: str, text: str) -> None:
+    """It ends neither quotes nor tag nor text, whatever it is."""
+    body = {**BODY, "user": {**BODY["user"], "traits": {"name": text}}}
+    source = f"<p title={quote}{{{{ user.traits.name }}}}{quote}>{{{{ user.traits.name }}}}</p>"
+    read = Reader(render({**TEMPLATE, "subject": "Hi", "html": source}, make_context(body, "https://u")).html)
+    assert read.elements == [("p", {"title": text})]
+    assert read.text == text
 
-    class Reader(HTMLParser):
-        def handle_starttag(self, _tag: str, attrs: list[tuple[str, str | None]]) -> None:
-            found.append(attrs)
 
-    Reader().feed(html)
-    assert found == [[("title", BODY["user"]["traits"]["name"])]]
+@given(
+    traits=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+        max_leaves=20,
+    )
+)
+def test_nothing_of_a_member_breaks_the_mailer(traits: Any) -> None:
+    """A mail comes of it, or a reason without any of it."""
+    body = {**BODY, "user": {**BODY["user"], "traits": {"name": traits, "list": traits, "secret": "s3cr3t"}}}
+    source = "{{ user.traits.name }}{% for a in user.traits.list %}{{ a | upper }}{{ a + 1 }}{% endfor %}"
+    told = ""
+    try:
+        told = render({**TEMPLATE, "subject": source, "text": source}, make_context(body, "https://u")).subject
+    except RenderError as failure:
+        told = str(failure)
+    assert "\n" not in told
+    assert "s3cr3t" not in told
 
 
 def test_what_is_no_text_is_not_shown() -> None:
