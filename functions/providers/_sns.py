@@ -3,6 +3,7 @@
 The secrets of such a provider are told apart by how they begin:
 - `arn:…`: a topic that may send here. There must be one: anybody can subscribe a topic of their own to this URL, and
   its signature is as good;
+- `signed:arn:…`: a topic whose signature is all that is asked for, whatever others must show beside theirs;
 - `-----BEGIN CERTIFICATE-----…`: the certificate that signs. Then none is fetched;
 - any other: `user:password`, which SNS sends when answered 401 with a challenge, or a password for the URL's path. It
   is then required beside the signature. Raw message delivery has no signature and comes in by this alone.
@@ -37,6 +38,7 @@ SIGNED_FIELDS = {
     UNSUBSCRIPTION: CONFIRMATION_FIELDS,
 }
 DIGESTS = {"1": "sha1", "2": "sha256"}  # SignatureVersion → digest
+SIGNED = "signed:"  # before a topic
 # Proofs that the raw body keeps, and that no event needs; who knows the last can end the subscription.
 PROOF_FIELDS = ("Signature", "SignatureVersion", "SigningCertURL", "UnsubscribeURL")
 
@@ -67,8 +69,8 @@ def sort_secrets(secrets: Sequence[str]) -> Secrets:
     """What each secret is."""
     sorted_ = Secrets([], [], [])
     for secret in map(str.strip, secrets):
-        if secret.startswith("arn:"):
-            sorted_.topics.append(secret)
+        if secret.startswith(("arn:", SIGNED)):
+            sorted_.topics.append(secret.removeprefix(SIGNED))
         elif secret.startswith("-----BEGIN"):
             sorted_.certificates.append(secret)
         else:
@@ -96,15 +98,18 @@ class Sns:
         topics, certificates, shared = sort_secrets(secrets)
         if not topics:
             raise UnverifiedError("no topic's ARN is configured")
-        if shared:
-            check_shared_secret(request, shared)
         if is_raw(request):
             if not shared:
                 raise UnverifiedError("raw message delivery is not signed: turn it off, or configure user:password")
+            check_shared_secret(request, shared)
             if request.headers.get(TOPIC_HEADER) not in topics:
                 raise UnverifiedError("the topic is not one of those configured")
             return
         message = read_message(request.body)
+        if SIGNED + message["TopicArn"] in secrets:
+            shared = []
+        if shared:
+            check_shared_secret(request, shared)
         if message["TopicArn"] not in topics:
             raise UnverifiedError("the topic is not one of those configured")
         check_recent(read_time(message["Timestamp"]), now, WINDOW)

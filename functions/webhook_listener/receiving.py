@@ -81,7 +81,7 @@ class Receiver:
     def _find_secrets(self, provider: str) -> list[str]:
         live = self.secrets.find(provider)
         if provider == SES and self.mail_events_topic:
-            live = [*live, self.mail_events_topic]
+            live = [*live, f"signed:{self.mail_events_topic}"]
         if not live:
             log.log(
                 logging.WARNING if provider in self.unsigned else logging.ERROR,

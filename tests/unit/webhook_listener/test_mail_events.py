@@ -12,6 +12,7 @@ from common.secrets import NamedSecrets
 from local import sns
 from providers import WebhookRequest, amazon_ses
 from providers._fetching import Answer
+from providers._sns import RAW_HEADER, TOPIC_HEADER
 from tests.unit.webhook_listener.fakes import FakeBucket, FakeSecrets
 from webhook_listener.receiving import Receiver
 
@@ -81,6 +82,13 @@ def test_other_topics_are_as_they_were(web: Web) -> None:
     receiver, bucket = build(TOPIC, amazon_ses=[OTHER])
     for topic in (TOPIC, OTHER):
         assert receiver.receive(make_request(topic), topic).status == 200
+    receiver, _ = build(TOPIC, amazon_ses=[OTHER, "user:password"])
+    assert receiver.receive(make_request(TOPIC), "r2").status == 200, "what others must show is not asked of ours"
+    with pytest.raises(ApiError, match="Unauthorized"):
+        receiver.receive(make_request(OTHER), "r1")
+    raw = WebhookRequest("amazon_ses", "POST", {RAW_HEADER: "true", TOPIC_HEADER: TOPIC}, b'{"eventType":"Send"}')
+    with pytest.raises(ApiError, match="Unauthorized"):
+        receiver.receive(raw, "r3")
     receiver, _ = build("")
     with pytest.raises(ApiError, match="Unauthorized"):
         receiver.receive(make_request(TOPIC), "r1")
