@@ -42,7 +42,6 @@ _FORBIDDEN: Final[Mapping[type[nodes.Node], str]] = {
     nodes.With: "with",
     nodes.FilterBlock: "a block of filter",
     nodes.EvalContextModifier: "autoescape",
-    nodes.ScopedEvalContextModifier: "autoescape",
     nodes.Pow: "**",
     nodes.Mod: "%",
     nodes.Mul: "*",

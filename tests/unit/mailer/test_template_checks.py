@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from cohort_evaluator.reading import DefinitionError
+from mailer import templates
 from mailer.template_checks import KNOWN, check_template
 from mailer.templates import make_context
 
@@ -70,7 +71,6 @@ TEMPLATE: dict[str, Any] = {
             "line 1: it can't be made a program of: IndentationError",
         ),
         ("text", "{{ " + "9" * 5_000 + " }}", "line 1: it can't be made a program of: ValueError"),
-        ("text", "{{ user.id" + " | upper" * 300 + " }}", "line 1: it "),
         ("html", "<p>\n<a href={{ user.id }}>a</a>", "line 2: what is inserted into an attribute needs quotes"),
         ("html", "<a href='javascript:alert(1)'>a</a>", "a link leads neither"),
         ("text", "{{ 'ab' | join(', ') | join(', ') }}", "line 1: join takes"),
@@ -100,6 +100,13 @@ def test_other_things_are_no_template(template: object) -> None:
     """Nothing is missing or misspelt."""
     with pytest.raises(DefinitionError):
         check_template(template)
+
+
+def test_template_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not tried for ever."""
+    monkeypatch.setattr(templates, "PATIENCE", 0.01)
+    with pytest.raises(DefinitionError, match="text: line 1: it takes too long to be read"):
+        check_template({**TEMPLATE, "text": "{{ user.id" + " | upper" * 90 + " }}"})
 
 
 def test_faults_of_declarations_are_told_with_their_place() -> None:
