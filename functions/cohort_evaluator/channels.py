@@ -6,14 +6,24 @@ from datetime import timedelta
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from cohort_evaluator.reading import DefinitionError, read_duration, read_object, read_path, read_text
+from cohort_evaluator.reading import (
+    DefinitionError,
+    read_duration,
+    read_object,
+    read_path,
+    read_text,
+    read_zone,
+)
 from common.events import Json
 
+MAIL: Final = "mail"
 SENDS: Final = ("entered", "exited")
 MOST_ENTRIES: Final = 1_000
 USUAL_LIMIT: Final = 100
 USUAL_PERIOD: Final = "15 minutes"
+OPTIONAL: Final = ("hold_out", "quiet", "give_up", "ignores_caps")  # of a mail to members
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}\Z")
+_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]\Z")
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,100}\Z")
 _ADDRESS = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]{1,255}\Z")
 
@@ -50,7 +60,7 @@ def read_notification(definition: object) -> Notification:
         raise DefinitionError("channel", f"has one of {', '.join(_CHANNELS)}")
     ((channel, settings),) = channels.items()
     _CHANNELS[channel](settings, f"channel.{channel}")
-    if channel == "mail" and on != ["entered"]:
+    if channel == MAIL and on != ["entered"]:
         raise DefinitionError("on", "is entered alone: members are mailed")
     fields = given.get("fields", [])
     if type(fields) is not list or len(fields) > 50:
@@ -67,7 +77,7 @@ def read_notification(definition: object) -> Notification:
         tuple(on),
         channel,
         settings,
-        timedelta(0) if channel == "mail" else read_duration(given.get("period", USUAL_PERIOD), "period"),
+        timedelta(0) if channel == MAIL else read_duration(given.get("period", USUAL_PERIOD), "period"),
         tuple(".".join(read_path(field, f"fields[{index}]")) for index, field in enumerate(fields)),
         limit,
         brief,
@@ -111,7 +121,7 @@ def _check_webhook(value: object, place: str) -> None:
 
 
 def _check_mail(value: object, place: str) -> None:
-    given = read_object(value, place, required=("template", "repeat"), optional=("hold_out",))
+    given = read_object(value, place, required=("template", "repeat"), optional=OPTIONAL)
     if type(given["template"]) is not str or not _NAME.match(given["template"]):
         raise DefinitionError(f"{place}.template", "is the name of a template")
     repeat = given["repeat"]
@@ -121,6 +131,22 @@ def _check_mail(value: object, place: str) -> None:
     share = given.get("hold_out", 0)
     if type(share) is bool or not isinstance(share, int | float) or not 0 <= share < 1:
         raise DefinitionError(f"{place}.hold_out", "is a number from 0 to below 1")
+    if "quiet" in given:
+        _check_quiet(given["quiet"], f"{place}.quiet")
+    if "give_up" in given:
+        read_duration(given["give_up"], f"{place}.give_up")
+    if type(given.get("ignores_caps", False)) is not bool:
+        raise DefinitionError(f"{place}.ignores_caps", "is true or false")
+
+
+def _check_quiet(value: object, place: str) -> None:
+    given = read_object(value, place, required=("from", "to", "time_zone"))
+    for key in ("from", "to"):
+        if type(given[key]) is not str or not _TIME.match(given[key]):
+            raise DefinitionError(f"{place}.{key}", "is a time of the day, as 21:00")
+    if given["from"] == given["to"]:
+        raise DefinitionError(f"{place}.to", "is another time than from")
+    read_zone(given["time_zone"], f"{place}.time_zone")
 
 
 def _check_secret(value: object, place: str) -> None:
@@ -132,5 +158,5 @@ _CHANNELS: Final[dict[str, Callable[[Any, str], None]]] = {
     "email": _check_email,
     "slack": _check_slack,
     "webhook": _check_webhook,
-    "mail": _check_mail,
+    MAIL: _check_mail,
 }

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cohort_evaluator.conditions import (
     ACTIVITIES,
@@ -47,6 +46,7 @@ from cohort_evaluator.reading import (
     read_path,
     read_scalar,
     read_text,
+    read_zone,
 )
 from common.events import Json
 
@@ -380,11 +380,7 @@ def _read_calendar(given: Json, unit: str, place: str) -> Calendar:
     most = {"days": 3660, "weeks": 520, "months": 120}[unit]
     if type(count) is not int or not 1 <= count <= most:
         raise DefinitionError(f"{place}.{unit}", f"is a whole number from 1 to {most}")
-    zone = given["zone"]
-    try:
-        ZoneInfo(zone)
-    except (TypeError, ValueError, ZoneInfoNotFoundError, OSError):
-        raise DefinitionError(f"{place}.zone", "is the name of a time zone, as Europe/Berlin") from None
+    zone = read_zone(given["zone"], f"{place}.zone").key
     if given["current"] not in ("included", "excluded"):
         raise DefinitionError(f"{place}.current", f"is included or excluded: whether the {unit} begin with the current")
     start = 0

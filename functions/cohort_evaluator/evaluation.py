@@ -22,6 +22,7 @@ from cohort_evaluator.compile import compile_condition
 from cohort_evaluator.conditions import ACTIVITIES, COMPANY, MAIL, USER, Cohort, find_references
 from cohort_evaluator.definitions import read_cohort
 from cohort_evaluator.judging import judge
+from cohort_evaluator.mailing import NO_RULES, Rules
 from cohort_evaluator.news import FIND_NEWS, find_concerned
 from cohort_evaluator.notifying import notify
 from cohort_evaluator.reading import DefinitionError
@@ -73,7 +74,7 @@ class _CohortError(Exception):
     """Why a cohort can't be evaluated."""
 
 
-def evaluate_cohorts(connection: Connection, instant: datetime) -> Ticked:
+def evaluate_cohorts(connection: Connection, instant: datetime, rules: Rules = NO_RULES) -> Ticked:
     """Runs a tick at an instant. Raises `psycopg2.Error` with nothing changed where more than a cohort fails."""
     connection.autocommit = False
     register_touched(connection)
@@ -85,7 +86,7 @@ def evaluate_cohorts(connection: Connection, instant: datetime) -> Ticked:
             cursor.execute(statements.ONLY_ONE)
             if not cursor.fetchall()[0][0]:
                 return Ticked(is_ours=False)
-            return _Tick(cursor, instant).run()
+            return _Tick(cursor, instant, rules).run()
     finally:
         if not connection.closed:
             connection.set_session(isolation_level="DEFAULT")
@@ -109,9 +110,10 @@ def _read(row: tuple[Any, ...]) -> _Saved:
 
 
 class _Tick:
-    def __init__(self, cursor: Cursor, instant: datetime) -> None:
+    def __init__(self, cursor: Cursor, instant: datetime, rules: Rules) -> None:
         self._cursor = cursor
         self._instant = instant
+        self._rules = rules  # of mails to members
         self._ids: dict[str, int] = {}
         self._inner: dict[int, list[int]] = {}  # of each cohort those that it asks for
         self._gathered_since = instant - GATHERED
@@ -143,7 +145,7 @@ class _Tick:
                 continue
             switched += is_new
             failed += not self._evaluate_safely(each)
-        told = notify(self._cursor, self._instant)
+        told = notify(self._cursor, self._instant, self._rules)
         return Ticked(
             cohorts=len(saved),
             failed=failed + told.failed,

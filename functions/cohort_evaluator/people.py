@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 from psycopg2.extensions import cursor as Cursor
 
+from cohort_evaluator.reading import DefinitionError, read_zone
 from common.json_text import decode_json
 
+ZONES: Final = ("metadata.timezone", "metadata.time_zone", "geo_ip.timezone")  # traits that may name a time zone
 NAMES: Final = """
 SELECT i.person_id, i.identity_type, i.value, l.at
 FROM identities i
@@ -71,3 +74,14 @@ def find_trait(traits: dict[str, Any], path: str) -> Any:
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value
+
+
+def find_zone(traits: dict[str, Any]) -> ZoneInfo | None:
+    """The time zone that the traits name; None where they name none that is known."""
+    for path in ZONES:
+        if (name := find_trait(traits, path)) is not None:
+            try:
+                return read_zone(name, path)
+            except DefinitionError:
+                continue
+    return None

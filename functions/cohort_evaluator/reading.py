@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cohort_evaluator.conditions import Scalar
 
@@ -95,3 +96,11 @@ def read_duration(value: object, place: str) -> timedelta:
     if int(match[1]) > LONGEST_WINDOW / UNITS[match[2]]:
         raise DefinitionError(place, f"is longer than {LONGEST_WINDOW.days} days")
     return int(match[1]) * UNITS[match[2]]
+
+
+def read_zone(value: object, place: str) -> ZoneInfo:
+    """A time zone by IANA's name. Raises `DefinitionError`."""
+    try:
+        return ZoneInfo(value)  # type: ignore[arg-type]  # whatever it is
+    except (TypeError, ValueError, ZoneInfoNotFoundError, OSError):
+        raise DefinitionError(place, "is the name of a time zone, as Europe/Berlin") from None

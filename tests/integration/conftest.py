@@ -21,7 +21,7 @@ TABLES = (
     " activities, operations, agents, identities, identity_links, profiles, series, samples,"
     " usage_hours, usage_stale_hours, first_activities,"
     " changes, trait_writes, cohorts, cohort_versions, memberships, transitions, deadlines, missed,"
-    " notifications, email_templates, mailed, outbox, deliveries, suppressions"
+    " notifications, email_templates, mailed, mails_due, mails_written, mail_pauses, outbox, deliveries, suppressions"
 )
 
 Connect = Callable[[str], Connection]

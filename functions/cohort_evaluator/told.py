@@ -1,0 +1,60 @@
+"""Notifications as the database has them, and the objects of the outbox that tell of them."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from psycopg2.extensions import cursor as Cursor
+
+from cohort_evaluator.channels import Notification, read_notification
+from common.clock import format_instant
+from common.events import Json
+from common.json_text import decode_json, encode_json
+
+FIND: Final = """
+SELECT n.notification_id, n.definition::text, n.seen, n.period_began, c.cohort_id, v.definition ->> 'title',
+       v.definition ->> 'subject'
+FROM notifications n JOIN cohorts c USING (cohort_id)
+JOIN cohort_versions v ON v.cohort_id = c.cohort_id AND v.version = coalesce(c.version, c.wanted)
+WHERE n.deleted_at IS NULL AND c.deleted_at IS NULL ORDER BY n.notification_id
+"""
+PUT: Final = "INSERT INTO outbox (id, body, created_at) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
+
+
+class Told(NamedTuple):
+    """A notification, and how far it has come."""
+
+    notification_id: int
+    notification: Notification
+    seen: int | None
+    period_began: datetime | None
+    cohort_id: int
+    title: str
+    subject: str
+
+
+def read_told(row: tuple[Any, ...]) -> Told:
+    """A row of `FIND`. Raises `DefinitionError`."""
+    return Told(row[0], read_notification(decode_json(row[1].encode())), *row[2:])
+
+
+def begin_body(told: Told, name: str, instant: datetime) -> Json:
+    """What all objects of the outbox begin with."""
+    notification = told.notification
+    return {
+        "id": name,
+        "created_at": format_instant(instant),
+        "notification": {
+            "name": notification.name,
+            "cohort": notification.cohort,
+            "cohort_title": told.title,
+            "subject": told.subject,
+            "channel": {notification.channel: notification.settings},
+        },
+    }
+
+
+def put_bodies(cursor: Cursor, bodies: Iterable[Json], instant: datetime) -> None:
+    """Writes objects to the outbox."""
+    for body in bodies:
+        cursor.execute(PUT, (body["id"], encode_json(body).decode(), instant))
