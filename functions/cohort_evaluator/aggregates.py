@@ -184,12 +184,12 @@ def _reduce(aggregate: Aggregate, matched: Table) -> Any:
         query = query.orderby(fn.Sum(matched.n), order=Order.desc)
         query = query.orderby(fn.Max(matched.occurred_at), order=Order.desc)
         return query.orderby(Infix(Cast(value, "text"), " COLLATE ", LiteralValue('"C"')))
-    found = {
-        COUNT: lambda: fn.Sum(matched.n),
-        "sum": lambda: fn.Sum(Infix(value, " * ", matched.n)),
-        "min": lambda: fn.Min(value),
-        "max": lambda: fn.Max(value),
-    }[aggregate.way]()
+    if aggregate.way == COUNT:
+        found: Any = fn.Sum(matched.n)
+    elif aggregate.way == "sum":
+        found = fn.Sum(Infix(value, " * ", matched.n))
+    else:
+        found = fn.Min(value) if aggregate.way == "min" else fn.Max(value)
     return query.select(of, found.as_("value")).groupby(of)
 
 

@@ -33,9 +33,9 @@ class Sample(str):
         """As an object has them."""
         return [(self, self)]
 
-    __call__ = __getitem__ = __add__ = __radd__ = __sub__ = __rsub__ = __truediv__ = __rtruediv__ = _same  # type: ignore[assignment]
+    __call__ = __getitem__ = __add__ = __radd__ = __sub__ = __rsub__ = __truediv__ = __rtruediv__ = _same
     __floordiv__ = __rfloordiv__ = __neg__ = __pos__ = __abs__ = __round__ = _same
-    __lt__ = __le__ = __gt__ = __ge__ = __contains__ = _is_true  # type: ignore[assignment]
+    __lt__ = __le__ = __gt__ = __ge__ = __contains__ = _is_true
 
 
 SAMPLE: Final = Sample("sample")
