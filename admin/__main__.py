@@ -3,13 +3,14 @@
 `--bucket`, `--queue-url` and `--table` may be given instead of a stack whose outputs name them.
 `python -m admin check-mapping FILE [--sample BODY]` needs no stack: it tries the mapping of a provider.
 `python -m admin apply-cohorts [DIR]` brings cohorts from files to an API; `import-cohort` makes such a file of another
-system's.
+system's. `apply-templates [DIR]` does the same with templates of mails, and `import-suppressions FILE` with a list of
+whom not to mail.
 """
 
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from admin.api_keys import ApiKeyError
+from admin.calls import CallError, call_api, check_url
 from admin.commands import add_api_key_arguments, add_replay_arguments, run_api_key, show_replay
 from admin.replay import ReplayError
 
@@ -42,6 +44,8 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     mapping.add_argument("--content-type", default="", help="of the sample, where it is a form (default: as it looks)")
     mapping.add_argument("--query", default="", help="of the URL that the sample came to, without the question mark")
     add_cohort_arguments(commands, where)
+    add_template_arguments(commands, where)
+    add_suppression_arguments(commands, where)
     return parser.parse_args(arguments)
 
 
@@ -57,6 +61,34 @@ def add_cohort_arguments(commands: Any, where: argparse.ArgumentParser) -> None:
     imported.add_argument("file", type=Path, metavar="FILE", help="the segment or cohort in the other's JSON")
     imported.add_argument("--zone", help="time zone that the other counts days in, as Europe/Berlin")
     imported.add_argument("--name", help="of the cohort (default: from the name in the file, or of the file)")
+
+
+def add_template_arguments(commands: Any, where: argparse.ArgumentParser) -> None:
+    """Arguments of what works on templates of mails."""
+    templates = commands.add_parser("apply-templates", parents=[where], help="bring templates of mails to the API")
+    templates.add_argument(
+        "folder", type=Path, nargs="?", default=Path("email_templates"), metavar="DIR", help="the folder of theirs"
+    )
+    templates.add_argument("--check", action="store_true", help="only check the files")
+    templates.add_argument("--dry-run", action="store_true", help="only tell what would change")
+    templates.add_argument("--url", help="of the API, ending in /api/v1 (default: the stack's)")
+    templates.add_argument("--key", help="API key (default: MAILWAKE_API_KEY of your environment)")
+
+
+def add_suppression_arguments(commands: Any, where: argparse.ArgumentParser) -> None:
+    """Arguments of what imports lists of whom not to mail."""
+    lists = commands.add_parser(
+        "import-suppressions", parents=[where], help="bring a list of whom not to mail to the API"
+    )
+    lists.add_argument(
+        "file", type=Path, metavar="FILE", help="SparkPost's suppression list or ours: JSON, JSON Lines or CSV"
+    )
+    lists.add_argument("--check", action="store_true", help="only check the file")
+    lists.add_argument(
+        "--skip-bad", action="store_true", help="leave out lines that can't be read (default: import nothing)"
+    )
+    lists.add_argument("--url", help="of the API, ending in /api/v1 (default: the stack's)")
+    lists.add_argument("--key", help="API key (default: MAILWAKE_API_KEY of your environment)")
 
 
 def read_outputs(cloudformation: Any, stack: str) -> dict[str, str]:
@@ -81,7 +113,7 @@ def run_cohorts(options: argparse.Namespace) -> int:
     """1 where a file is wrong, or the API does not take it."""
     from admin.cohort_files import CohortFilesError  # with the functions' code
     from admin.cohort_imports import ImportFileError, import_cohort
-    from admin.cohorts import ApplyError, apply_cohorts, check_cohorts
+    from admin.cohorts import apply_cohorts, check_cohorts
 
     try:
         if options.command == "import-cohort":
@@ -94,19 +126,65 @@ def run_cohorts(options: argparse.Namespace) -> int:
                 print("say where: --stack NAME or --url URL; and --key KEY, or MAILWAKE_API_KEY", file=sys.stderr)
                 return 2
             apply_cohorts(options.folder, options.url or find_api(options), key)
-    except (CohortFilesError, ImportFileError, ApplyError, BotoCoreError, ClientError) as error:
+    except (CohortFilesError, ImportFileError, CallError, BotoCoreError, ClientError) as error:
         print(f"{error}", file=sys.stderr)
         return 1
     return 0
 
 
+def run_templates(options: argparse.Namespace) -> int:
+    """1 where a file is wrong, or the API does not take it."""
+    from admin.template_files import TemplateFilesError  # with the functions' code
+    from admin.templates import apply_templates, check_templates
+
+    key = options.key or os.environ.get("MAILWAKE_API_KEY")
+    if not options.check and (not key or not (options.url or options.stack)):
+        print("say where: --stack NAME or --url URL; and --key KEY, or MAILWAKE_API_KEY", file=sys.stderr)
+        return 2
+    try:
+        if options.check:
+            check_templates(options.folder)
+        else:
+            apply_templates(options.folder, options.url or find_api(options), str(key), dry_run=options.dry_run)
+    except (TemplateFilesError, CallError, BotoCoreError, ClientError) as error:
+        print(f"{error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def run_suppressions(options: argparse.Namespace) -> int:
+    """1 where the file is wrong, or the API does not take it."""
+    from admin.suppression_files import ListFileError
+    from admin.suppressions import import_suppressions  # with the functions' code
+
+    key = options.key or os.environ.get("MAILWAKE_API_KEY")
+    if not options.check and (not key or not (options.url or options.stack)):
+        print("say where: --stack NAME or --url URL; and --key KEY, or MAILWAKE_API_KEY", file=sys.stderr)
+        return 2
+    try:
+        send = None if options.check else open_list(options.url or find_api(options), str(key))
+        return 0 if import_suppressions(options.file, send, skip_bad=options.skip_bad) else 1
+    except (ListFileError, CallError, OSError, BotoCoreError, ClientError) as error:
+        print(f"{error}", file=sys.stderr)
+        return 1
+
+
+def open_list(url: str, key: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """What sends a list of whom not to mail to the API."""
+    base = check_url(url)
+
+    def send(body: dict[str, Any]) -> dict[str, Any]:
+        results: dict[str, Any] = call_api("POST", f"{base}/suppressions", key, body)[1]["results"]
+        return results
+
+    return send
+
+
 def find_api(options: argparse.Namespace) -> str:
     """The URL of a stack's API."""
-    from admin.cohorts import ApplyError
-
     outputs = read_outputs(boto3.session.Session(region_name=options.region).client("cloudformation"), options.stack)
     if "ApiUrl" not in outputs:
-        raise ApplyError(f"stack {options.stack} has no output ApiUrl: is it a Mailwake stack?")
+        raise CallError(f"stack {options.stack} has no output ApiUrl: is it a Mailwake stack?")
     return outputs["ApiUrl"]
 
 
@@ -117,6 +195,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run_check_mapping(options)
     if options.command in ("apply-cohorts", "import-cohort"):
         return run_cohorts(options)
+    if options.command == "apply-templates":
+        return run_templates(options)
+    if options.command == "import-suppressions":
+        return run_suppressions(options)
     session = boto3.session.Session(region_name=options.region)
     make: Any = session.client
     named = {"replay": ("bucket", "queue_url"), "api-key": ("table",)}[options.command]

@@ -22,7 +22,8 @@ ADD: Final = """
 INSERT INTO suppressions AS known (address, topic, reason, source, event_at, at)
 VALUES (%(address)s, %(topic)s, %(reason)s, %(source)s, %(at)s, %(at)s)
 ON CONFLICT (address, topic) DO UPDATE SET reason = excluded.reason, source = excluded.source,
-    event_at = excluded.event_at, event_key = NULL, at = excluded.at, removed_at = NULL, removed_by = NULL
+    event_at = excluded.event_at, event_key = NULL, delivery = NULL, at = excluded.at, removed_at = NULL,
+    removed_by = NULL
 WHERE known.removed_at IS NOT NULL
 RETURNING 1
 """
@@ -58,14 +59,24 @@ def remove_suppression(connection: Connection, address: object, topic: object, i
         _tell(cursor, {**entry, "removed": True}, instant)
 
 
-def _read(address: object, topic: object, instant: datetime, by: str) -> Json:
-    text = read_text(address, "address").strip().lower()
+def read_address(value: object, place: str) -> str:
+    """An address, in lower case. Raises `DefinitionError`."""
+    text = read_text(value, place).strip().lower()
     if not _ADDRESS.match(text):
-        raise DefinitionError("address", "is an address")
-    if type(topic) is not str or (topic != ALL and not _TOPIC.match(topic)):
-        raise DefinitionError("topic", "is * for all mails, or 1 to 100 characters of a-z, 0-9 and dashes")
-    given = {"address": text, "topic": topic, "reason": MANUAL, "source": by}
-    return {**given, "at": format_instant(instant)}
+        raise DefinitionError(place, "is an address")
+    return text
+
+
+def read_topic(value: object, place: str) -> str:
+    """A topic, or what stands for all. Raises `DefinitionError`."""
+    if type(value) is not str or (value != ALL and not _TOPIC.match(value)):
+        raise DefinitionError(place, "is * for all mails, or 1 to 100 characters of a-z, 0-9 and dashes")
+    return value
+
+
+def _read(address: object, topic: object, instant: datetime, by: str) -> Json:
+    given = {"address": read_address(address, "address"), "topic": read_topic(topic, "topic")}
+    return {**given, "reason": MANUAL, "source": by, "at": format_instant(instant)}
 
 
 def _tell(cursor: Cursor, entry: Json, instant: datetime) -> None:

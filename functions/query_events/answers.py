@@ -21,7 +21,7 @@ COMPRESSION_LEVEL = 1
 # No other than the caller may keep an answer, who must ask again before using it; it is JSON whatever it looks like.
 ALWAYS = {"cache-control": "private, no-cache", "x-content-type-options": "nosniff"}
 # What an error's status asks for beside its body.
-OF_STATUS = {401: {"www-authenticate": "Bearer"}, 405: {"allow": METHODS}, 429: {"retry-after": "1"}}
+OF_STATUS = {401: {"www-authenticate": "Bearer"}, 429: {"retry-after": "1"}}
 
 VARIES = "accept-encoding, authorization"
 NO_ORIGIN = "none"
@@ -46,17 +46,24 @@ def wrap(found: "bytes | Answer", *, etag: bool) -> Answer:
     return found if isinstance(found, Answer) else Answer(200, found, etag=etag)
 
 
-def answer_options() -> Answer:
+class MethodError(ApiError):
+    """A path that is not asked for so."""
+
+    def __init__(self, methods: str) -> None:
+        super().__init__(405, "Method not allowed", f"Use {methods}.", "1102")
+        self.methods = methods
+
+
+def answer_options(methods: str = METHODS) -> Answer:
     """What may be asked; browsers ask it before a page of another origin may, and send no key."""
-    return Answer(204, headers={"allow": METHODS})
+    return Answer(204, headers={"allow": methods})
 
 
 def answer_error(error: ApiError) -> Answer:
     """The one error body: `{"errors":[{"message","description","code"}]}`."""
     entry = {"message": error.message, "description": error.description, "code": error.code}
-    return Answer(
-        error.status, json.dumps({"errors": [entry]}, separators=(",", ":")).encode(), OF_STATUS.get(error.status, {})
-    )
+    headers = {"allow": error.methods} if isinstance(error, MethodError) else OF_STATUS.get(error.status, {})
+    return Answer(error.status, json.dumps({"errors": [entry]}, separators=(",", ":")).encode(), headers)
 
 
 def build_response(answer: Answer, asked: Mapping[str, str]) -> Response:

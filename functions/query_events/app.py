@@ -69,9 +69,9 @@ def answer(event: dict[str, Any], headers: dict[str, str]) -> Answer:
     """The answer to a request. Raises `ApiError`."""
     context = event["requestContext"]
     method = context["http"]["method"]
-    route, path_values = TABLE.find(method, event["rawPath"])
     if method == "OPTIONS":
-        return answer_options()
+        return answer_options(TABLE.list_methods(event["rawPath"]))
+    route, path_values = TABLE.find(method, event["rawPath"])
     caller = check_caller(route, context.get("authorizer", {}).get("lambda"))
     get_rates().check(caller.name, time.monotonic())
     request = Request(

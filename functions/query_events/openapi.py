@@ -11,17 +11,20 @@ from typing import Any
 
 from common.json_text import encode_json
 from query_events.answers import ALWAYS
+from query_events.change_schemas import CHANGES, INPUTS, Change
 from query_events.routing import READ_EVENTS, Input, Route
 
 PATH = "/api/v1/openapi.json"
 Object = dict[str, Any]
 
 ABOUT = """\
-Answers questions about the events of sent mail, in SparkPost's dialects and in its own.
+Answers questions about the events of sent mail, in SparkPost's dialects and in its own; and changes cohorts, and who is
+told of them.
 
-Each path answers HEAD as GET, without the body, and OPTIONS with 204 and the methods that there are; OPTIONS needs no
-key. A slash at the end of a path does not count. Answers of 1,000 bytes and more are compressed by gzip where
-Accept-Encoding takes it. Values in lists are separated by commas. An empty parameter counts as not given."""
+Each path that has GET answers HEAD as GET, without the body, and each one OPTIONS with 204 and the methods that there
+are; OPTIONS needs no key. A slash at the end of a path does not count. Answers of 1,000 bytes and more are compressed
+by gzip where Accept-Encoding takes it. Values in lists are separated by commas. An empty parameter counts as not
+given."""
 
 SECURITY = {
     "key": {"type": "apiKey", "in": "header", "name": "Authorization", "description": "The API key as it is."},
@@ -63,17 +66,21 @@ EXPLODE = {"array": False, "object": True}
 
 # What every route may answer beside its result; a route adds 400 and 404.
 ALWAYS_REFUSED = (401, 403, 429, 500, 503)
+CHANGE_REFUSED = (400, 413)  # what changes something takes a body
+MEANINGS = {200: "It is so now.", 201: "It is new.", 202: "It is under way."}
 REFUSALS = {
     400: "A parameter can't be read, or parameters don't go together; the description names it.",
     401: "No valid API key.",
     403: "The key lacks the scope; the description names it.",
     404: "Nothing is known under this name.",
+    409: "What is there is in the way; the description names it.",
+    413: "The body is too large.",
     429: "More requests than the API lets through. Wait a second.",
     500: "A mistake of ours, or API Gateway could not ask us.",
     503: "The search took too long, or the database can't be reached; or API Gateway found no function free.",
 }
 _OURS: Object = {"$ref": "#/components/schemas/Errors"}
-OF_GATEWAY: dict[int, Object] = {status: {"anyOf": [_OURS, GATEWAY]} for status in (429, 500, 503)}
+OF_GATEWAY: dict[int, Object] = {status: {"anyOf": [_OURS, GATEWAY]} for status in (413, 429, 500, 503)}
 
 
 def _header(meaning: str, *, required: bool = False, **schema: Any) -> Object:
@@ -115,14 +122,17 @@ def add_document(routes: Sequence[Route]) -> tuple[Route, ...]:
     return described
 
 
-def build_document(routes: Sequence[Route]) -> Object:
-    """The OpenAPI document of the routes."""
-    refusals = {HTTPStatus(status).phrase.replace(" ", ""): _refusal(status) for status in REFUSALS}
+def build_document(routes: Sequence[Route], changes: Sequence[Change] = CHANGES) -> Object:
+    """The OpenAPI document of the routes, and of what changes something."""
+    paths: Object = {route.path: {"get": _describe(route)} for route in routes}
+    for change in changes:
+        paths.setdefault(change.path, {})[change.method.lower()] = _describe_change(change)
+    refusals = {_name_refusal(status): _refusal(status) for status in REFUSALS}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Mailwake", "version": "1", "description": ABOUT},
         "servers": [{"url": "/"}],
-        "paths": {route.path: {"get": _describe(route)} for route in routes},
+        "paths": paths,
         "components": {
             "schemas": {"Errors": ERRORS},
             "headers": {name.replace("-", ""): header for name, header in HEADERS.items()},
@@ -140,7 +150,7 @@ def _describe(route: Route) -> Object:
     if route.etag:
         responses["304"] = {"description": "What If-None-Match named has not changed.", "headers": _headers(ETag=True)}
     for status in sorted({*route.refusals, *ALWAYS_REFUSED}):
-        responses[str(status)] = {"$ref": f"#/components/responses/{HTTPStatus(status).phrase.replace(' ', '')}"}
+        responses[str(status)] = {"$ref": f"#/components/responses/{_name_refusal(status)}"}
     inputs = [_describe_input(item, route.path) for item in route.inputs]
     if route.etag:
         known = {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}}
@@ -155,10 +165,39 @@ def _describe(route: Route) -> Object:
     }
 
 
-def name_operation(path: str) -> str:
+def _describe_change(change: Change) -> Object:
+    result = {"type": "object", "properties": {"results": change.results}, "required": ["results"]}
+    variables = [INPUTS[name] for name in re.findall(r"\{(\w+)\}", change.path)]
+    responses: Object = {str(status): _respond_to_change(MEANINGS[status], result) for status in change.statuses}
+    for status in sorted({*change.refusals, *CHANGE_REFUSED, *ALWAYS_REFUSED}):
+        responses[str(status)] = {"$ref": f"#/components/responses/{_name_refusal(status)}"}
+    described = {
+        "operationId": name_operation(change.path, change.method.lower()),
+        "summary": change.summary,
+        "description": f"Needs a key with the scope `{change.scope}`.",
+        "security": [{name: [change.scope]} for name in SECURITY],
+        "parameters": [_describe_input(item, change.path) for item in (*variables, *change.inputs)],
+        "responses": responses,
+    }
+    if change.body is None:
+        return described
+    content = {"schema": change.body, "example": change.example}
+    required = not {"required", "oneOf"}.isdisjoint({name for name, value in change.body.items() if value})
+    return described | {"requestBody": {"required": required, "content": {"application/json": content}}}
+
+
+def _respond_to_change(meaning: str, schema: Mapping[str, Any]) -> Object:
+    return {"description": meaning, "headers": _headers(), "content": {"application/json": {"schema": dict(schema)}}}
+
+
+def _name_refusal(status: int) -> str:
+    return HTTPStatus(status).phrase.replace(" ", "")
+
+
+def name_operation(path: str, method: str = "get") -> str:
     """`getRecipientsAddress` for /api/v1/recipients/{address}."""
     words = re.findall(r"[A-Za-z0-9]+", path.removeprefix("/api/v1/"))
-    return "get" + "".join(word[:1].upper() + word[1:] for word in words)
+    return method + "".join(word[:1].upper() + word[1:] for word in words)
 
 
 def _describe_input(item: Input, path: str) -> Object:

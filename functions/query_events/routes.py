@@ -2,10 +2,13 @@
 
 from query_events import (
     batches,
+    change_schemas,
     cohort_history,
     cohort_members,
     cohorts,
+    deliveries,
     documentation,
+    effects,
     events_message,
     exports,
     message_events,
@@ -18,9 +21,11 @@ from query_events import (
     recipients,
     samples,
     suppressions,
+    templates,
     traits,
     usage,
     usage_retention,
+    waiting,
 )
 from query_events.openapi import add_document
 from query_events.routing import RouteTable
@@ -44,9 +49,13 @@ ROUTES = add_document(
         *exports.ROUTES,
         *cohorts.ROUTES,
         *notifications.ROUTES,
+        *waiting.ROUTES,
+        *effects.ROUTES,
+        *deliveries.ROUTES,
         *suppressions.ROUTES,
+        *templates.ROUTES,
         *cohort_members.ROUTES,
         *cohort_history.ROUTES,
     )
 )
-TABLE = RouteTable(ROUTES)
+TABLE = RouteTable(ROUTES, change_schemas.METHODS)

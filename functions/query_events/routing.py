@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from psycopg2.extensions import connection as Connection
 
 from common.errors import ApiError
-from query_events.answers import Answer
+from query_events.answers import METHODS, Answer, MethodError
 
 READ_EVENTS = "events:read"
 READ_PII = "pii:read"  # without it addresses and metadata are masked
@@ -80,7 +80,18 @@ def _compile(path: str, variable: str) -> re.Pattern[str]:
 class RouteTable:
     """Finds the route of a path. A path without variables goes before one that has them."""
 
-    def __init__(self, routes: Sequence[Route]) -> None:
+    def __init__(self, routes: Sequence[Route], changes: Mapping[str, Sequence[str]] = {}) -> None:
+        """`changes`: by what methods something is changed at a path; another function answers these."""
+        paths = sorted({route.path for route in routes} | {*changes}, key=lambda path: path.count("{"))
+        slashes = {route.path for route in routes if route.slashes}
+        read = {route.path: METHODS for route in routes}
+        self._methods = [
+            (
+                _compile(path, ".+" if path in slashes else "[^/]+"),
+                ", ".join((read.get(path, "OPTIONS"), *changes.get(path, ()))),
+            )
+            for path in paths
+        ]
         ordered = sorted(routes, key=lambda route: route.path.count("{"))
         self._routes = [(_compile(route.path, ".+" if route.slashes else "[^/]+"), route) for route in ordered]
 
@@ -89,11 +100,18 @@ class RouteTable:
 
         API Gateway has decoded a `rawPath` once, as AWS SAM's own stand-in does: a percent sign in it is one.
         """
-        for pattern, route in self._routes:
-            if match := pattern.fullmatch(path.rstrip("/")):
-                if method not in ("GET", "HEAD", "OPTIONS"):
-                    raise ApiError(405, "Method not allowed", "Use GET.", "1102")
-                return route, {name: clean_text(value) for name, value in match.groupdict().items()}
+        methods = self.list_methods(path)
+        if method in ("GET", "HEAD") and "GET" in methods:
+            for pattern, route in self._routes:
+                if match := pattern.fullmatch(path.rstrip("/")):
+                    return route, {name: clean_text(value) for name, value in match.groupdict().items()}
+        raise MethodError(methods)
+
+    def list_methods(self, path: str) -> str:
+        """By what methods there is something at a path, with commas between them. Raises `ApiError`."""
+        for pattern, methods in self._methods:
+            if pattern.fullmatch(path.rstrip("/")):
+                return methods
         raise ApiError(404, "Not found", "There is nothing at this path.", "1101")
 
 

@@ -28,8 +28,11 @@ VALUES (%(id)s, %(attempt)s, %(at)s, %(notification)s, %(cohort)s, %(channel)s, 
         %(message_id)s, %(template)s, %(template_version)s, %(user)s, %(error)s, %(batch_id)s)
 ON CONFLICT (id, attempt) DO UPDATE SET state = excluded.state, at = excluded.at, status = excluded.status,
     message_id = excluded.message_id, error = excluded.error
-WHERE known.at < excluded.at
+WHERE CASE WHEN (known.state = ANY (%(open)s)) = (excluded.state = ANY (%(open)s)) THEN known.at < excluded.at
+           ELSE known.state = ANY (%(open)s) END
 """
+# What may still end otherwise: how an attempt ended is not replaced by these, in whatever order they are told.
+OPEN = ["retrying", "unknown"]
 FIELDS = ("id", "attempt", "at", "notification", "cohort", "channel", "recipient", "state", "error", "status")
 MORE = ("message_id", "template", "template_version", "user")
 
@@ -58,7 +61,7 @@ def load_delivery(connection: Connection, batch: Batch, *, replay: bool) -> Load
             for sql, values in [*save_batch(batch, batch_id, load, found), *unparseable.build(batch)]:
                 cursor.execute(sql, values)
             if not unparseable:
-                cursor.execute(*(save if save[0] else (SAVE, {**told, "batch_id": found or batch_id})))
+                cursor.execute(*(save if save[0] else (SAVE, {**told, "open": OPEN, "batch_id": found or batch_id})))
             return load
     finally:
         connection.autocommit = True
@@ -67,5 +70,6 @@ def load_delivery(connection: Connection, batch: Batch, *, replay: bool) -> Load
 def _suppress(told: dict[str, Any]) -> Statement:
     """What keeps an unsubscribe. Raises `KeyError`, `ValueError` where it is none."""
     at = format_instant(datetime.fromisoformat(told["at"]))
-    entry = {"address": str(told["address"]), "topic": str(told["topic"]), "event_at": at}
+    entry: dict[str, Any] = {"address": str(told["address"]), "topic": str(told["topic"]), "event_at": at}
+    entry["delivery"] = str(told["delivery"]) if told.get("delivery") else None
     return suppress([{**entry, "reason": UNSUBSCRIBED, "source": UNSUBSCRIBE}])

@@ -1,12 +1,14 @@
 """Notifications and deliveries, as the API shows them."""
 
+from datetime import timedelta
+
 import pytest
 from psycopg2.extensions import connection as Connection
 
 from cohort_evaluator.store import save_notification
 from cohort_evaluator.suppressing import add_suppression, remove_suppression
 from common.errors import ApiError
-from query_events import suppressions
+from query_events import deliveries, suppressions
 from query_events.notifications import ROUTES
 from query_events.routing import READ_EVENTS, Caller
 from s3_loader.deliveries import load_delivery
@@ -16,7 +18,8 @@ from tests.integration.test_cohorts import CALL, World
 from tests.integration.test_deliveries import make_report
 from tests.integration.test_notifying import DIGEST
 
-LIST, ONE, DELIVERIES = ROUTES
+LIST, _, ONE = ROUTES
+(DELIVERIES,) = deliveries.ROUTES
 
 
 @pytest.fixture
@@ -71,3 +74,28 @@ def test_suppressions_are_shown(query: Connection, connect: Connect) -> None:
     assert sorted(one["address"] for one in found) == ["a0@example.com", "a1@example.com", "a2@example.com"]
     (one,) = make_request(query, route, {"address": " A1@Example.com "})["results"]
     assert (one["reason"], one["removed_by"]) == ("manual", "rep")
+
+
+@pytest.mark.parametrize(
+    ("given", "number"),
+    [
+        ({"topic": "news"}, 1),
+        ({"topic": "*"}, 3),
+        ({"reason": "manual"}, 4),
+        ({"reason": "bounced"}, 0),
+        ({"source": "rep"}, 4),
+        ({"source": "other"}, 0),
+        ({"from": "2026-11-21T12:00:01Z"}, 1),
+        ({"to": "2026-11-21T12:00:01Z"}, 3),
+        ({"from": "2026-11-21", "topic": "*", "address": "a1@example.com"}, 1),
+    ],
+)
+def test_suppressions_are_narrowed(query: Connection, connect: Connect, given: dict[str, str], number: int) -> None:
+    """By topic, reason, source and since when."""
+    evaluator, (route,) = connect("mailwake_evaluator"), suppressions.ROUTES
+    for index in range(3):
+        add_suppression(evaluator, f"a{index}@example.com", "*", NOW, "rep")
+    add_suppression(evaluator, "a1@example.com", "news", NOW + timedelta(seconds=2), "rep")
+    assert len(make_request(query, route, given)["results"]) == number
+    with pytest.raises(ApiError, match="Invalid"):
+        make_request(query, route, {"reason": "spam"})

@@ -8,6 +8,7 @@ import pytest
 
 from cohort_evaluator.reading import DefinitionError
 from cohort_evaluator.suppressing import add_suppression, remove_suppression
+from cohort_evaluator.suppression_lists import add_list, read_list
 from common.errors import ApiError
 from common.events import COMPLAINED
 from s3_loader.batches import Batch
@@ -130,3 +131,100 @@ def test_other_things_are_not_put_on_the_list(connect: Connect, address: object,
     """An address and a topic are."""
     with pytest.raises(DefinitionError):
         add_suppression(connect("mailwake_evaluator"), address, topic, NOW, "key")
+
+
+RECIPIENTS: list[dict[str, Any]] = [
+    {
+        "recipient": "Hard@example.com",
+        "type": "transactional",
+        "source": "Bounce Rule",
+        "updated": "2021-03-02T12:00:00+00:00",
+    },
+    {"recipient": "spam@example.com", "type": "non_transactional", "source": "Spam Complaint", "created": "2021-03-02"},
+    {"recipient": "link@example.com", "type": "non_transactional", "source": "Unsubscribe Link", "subaccount_id": 7},
+    {"recipient": "hand@example.com", "transactional": True, "non_transactional": False, "source": "Manually Added"},
+    {
+        "recipient": "hard@example.com",
+        "type": "non_transactional",
+        "source": "Bounce Rule",
+        "updated": "2021-03-01T12:00:00Z",
+    },
+]
+
+
+def add(connection: Any, **given: Any) -> int:
+    """Imports a list at NOW."""
+    return add_list(connection, read_list(given, NOW, "key"), NOW)
+
+
+def test_list_of_sparkpost_is_imported_once(connect: Connect) -> None:
+    """Both of its types are for every mail; its sources are our reasons; the mailer is told of each address once."""
+    evaluator = connect("mailwake_evaluator")
+    assert (add(evaluator, recipients=RECIPIENTS), add(evaluator, recipients=RECIPIENTS)) == (4, 0)
+    assert select(evaluator, KEPT) == [
+        ("hand@example.com", "*", "manual", "sparkpost"),
+        ("hard@example.com", "*", "bounced", "sparkpost"),
+        ("link@example.com", "*", "unsubscribed", "sparkpost"),
+        ("spam@example.com", "*", "complained", "sparkpost"),
+    ]
+    since = (
+        "SELECT event_at::text FROM suppressions WHERE address IN ('hard@example.com', 'spam@example.com') ORDER BY 1"
+    )
+    assert select(evaluator, since) == [("2021-03-02 00:00:00+00",), ("2021-03-02 12:00:00+00",)]
+    ((body,),) = select(evaluator, "SELECT body FROM outbox")
+    assert len(body["entries"]) == 4
+
+
+def test_our_own_list_is_imported(connect: Connect) -> None:
+    """With topic, reason and time, where it has them; no time is later than now."""
+    evaluator = connect("mailwake_evaluator")
+    own = [
+        {"address": "ada@example.com"},
+        {"address": "ada@example.com", "topic": "news", "reason": "unsubscribed", "event_at": "2999-01-01T00:00:00Z"},
+    ]
+    assert add(evaluator, entries=own) == 2
+    assert select(evaluator, KEPT) == [
+        ("ada@example.com", "*", "manual", "key"),
+        ("ada@example.com", "news", "unsubscribed", "key"),
+    ]
+    assert select(evaluator, "SELECT DISTINCT event_at = %s FROM suppressions".replace("%s", f"'{NOW}'")) == [(True,)]
+
+
+def test_imported_list_leaves_off_whom_somebody_took_off_later(connect: Connect) -> None:
+    """By its time; without one it may be older than anything. Events that come later count as ever."""
+    loader, evaluator = connect("mailwake_loader"), connect("mailwake_evaluator")
+    add(evaluator, recipients=[{"recipient": "ada@example.com"}])
+    remove_suppression(evaluator, "ada@example.com", "*", NOW - timedelta(seconds=200), "key")
+    older = {"recipient": "ada@example.com", "updated": (NOW - timedelta(seconds=300)).isoformat()}
+    assert (add(evaluator, recipients=[older]), add(evaluator, recipients=[{"recipient": "ada@example.com"}])) == (0, 0)
+    assert select(evaluator, KEPT) == []
+    newer = {"recipient": "ada@example.com", "updated": (NOW - timedelta(seconds=100)).isoformat()}
+    assert add(evaluator, recipients=[newer]) == 1
+    remove_suppression(evaluator, "ada@example.com", "*", NOW - timedelta(seconds=90), "key")
+    load(loader, make_event("1", age=60, **HARD))
+    assert select(evaluator, KEPT) == [("ada@example.com", "*", "bounced", "sparkpost")]
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        ({"recipients": [{"recipient": "a@b.c"}, {"recipient": "ada"}]}, "recipients[1].recipient: is an address"),
+        ({"recipients": [{"recipient": "a@b.c", "type": "both"}]}, "recipients[0].type: is transactional or"),
+        ({"recipients": [{"recipient": "a@b.c", "transactional": False}]}, "recipients[0]: is neither"),
+        ({"recipients": [{"recipient": "a@b.c", "updated": "soon"}]}, "recipients[0].updated: is a time"),
+        ({"recipients": ["a@b.c"]}, "recipients[0]: is an object"),
+        ({"entries": [{"address": "a@b.c", "reason": "no"}]}, "entries[0].reason: is one of"),
+        ({"entries": [{"address": "a@b.c", "topc": "x"}]}, "entries[0].topc: is unknown"),
+        ({"entries": [{"address": "a@b.c", "event_at": 7}]}, "entries[0].event_at: is a time"),
+        ({"entries": []}, "entries: is a list of 1 to 10,000"),
+        ({"entries": [{"address": "a@b.c"}] * 10_001}, "entries: is a list of 1 to 10,000"),
+        ({"recipients": [], "entries": []}, "the list.entries: is unknown"),
+    ],
+)
+def test_list_with_anything_wrong_is_refused_as_a_whole(connect: Connect, given: dict[str, Any], place: str) -> None:
+    """With the place; nothing of it is kept."""
+    evaluator = connect("mailwake_evaluator")
+    with pytest.raises(DefinitionError) as caught:
+        add(evaluator, **given)
+    assert str(caught.value).startswith(place)
+    assert select(evaluator, KEPT) == []

@@ -11,9 +11,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from common.aws import AwsError
-from common.suppression_table import ALL, Suppression, SuppressionTable
+from common.suppression_table import ALL, AT_ONCE, Suppression, SuppressionTable
 from mailer.members import MemberMails
-from mailer.pace import AT_ONCE, Pace
 from mailer.unsubscribing import read_token
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -50,17 +49,13 @@ class World:
             sender="team@example.com",
             sender_name="The team",
             configuration_set="set",
-            wait=self.wait,
         )
 
     def find(self) -> list[bytes]:
-        """The keys."""
-        return [KEY]
-
-    def wait(self) -> None:
-        """Somebody unsubscribes while the mail waits for its turn."""
+        """The keys; somebody unsubscribes while the mail is made."""
         for one in self.before_send:
             self.table.save(one)
+        return [KEY]
 
     def send_email(self, **given: Any) -> dict[str, str]:
         """SES."""
@@ -175,27 +170,13 @@ def test_nothing_is_sent_to_whom_nothing_is_due(world: World, others: Any, outco
     assert world.sent == []
 
 
-@pytest.mark.parametrize("rate", [1.0, 14.0, 200.0])
-def test_processes_together_use_the_rate_and_no_more(rate: float) -> None:
-    """Over ten seconds at least 90 % of what SES takes, in no second more."""
-    times: list[float] = []
-    for _ in range(AT_ONCE):
-        clock = [100.0]
-
-        class Account:
-            """SES's."""
-
-            def get_account(self) -> Any:
-                return {"SendQuota": {"MaxSendRate": rate}}
-
-        def sleep(seconds: float, clock: list[float] = clock) -> None:
-            clock[0] += seconds
-
-        pace = Pace(Account(), clock=lambda clock=clock: clock[0], sleep=sleep)  # type: ignore[misc]
-        while clock[0] < 120:
-            pace.wait()
-            times.append(clock[0])
-            clock[0] += 0.004  # what the send takes
-    used = sum(1 for at in times if 105 <= at < 115)
-    assert 0.9 * rate * 10 <= used <= rate * 10 + AT_ONCE
-    assert max(sum(1 for at in times if begin <= at < begin + 1) for begin in range(101, 119)) <= rate + AT_ONCE
+def test_many_are_saved_at_once_and_what_is_newer_stays(world: World) -> None:
+    """However many, of an address the last one; whoever is there with a later cause stays as she is."""
+    ada = make(at=5, removed=True)
+    world.table.save(ada)
+    many = [make(at=3)._replace(address=f"a{number}@example.com") for number in range(2 * AT_ONCE + 7)]
+    world.table.save_all([make(at=4), *many, many[0]._replace(at=make(at=2).at, reason="bounced")])
+    assert world.send()[0] == "sent"
+    assert {world.table.find_reason(one.address, "news") for one in many} == {"complained"}
+    world.table.save_all([make(at=6)])
+    assert world.send()[0] == "suppressed"

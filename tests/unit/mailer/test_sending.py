@@ -3,19 +3,24 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
 from moto import mock_aws
 
 from common.aws import AwsError
 from common.json_text import decode_json
 from common.suppression_table import Suppression
+from local.template import load_template
 from mailer.ledger import BROKEN_OFF, Claim, Ledger
+from mailer.outcomes import LONGEST_PAUSE
 from mailer.outgoing import Outgoing
-from mailer.sending import HOLD_PAUSE, LaterError, Sender
+from mailer.pace import TooManyError
+from mailer.sending import FRESH, HOLD_PAUSE, LONGEST_WAIT, MOST_RECEIVED, LaterError, Sender, Waiting
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SCHEDULES = 1_000
@@ -50,6 +55,7 @@ class World:
         self.reports: list[dict[str, Any]] = []
         self.suppressed: list[Suppression] = []
         self.random: Random | None = None
+        self.refusal: Exception | None = None  # of SES
         self.sender = Sender(
             ledger=Ledger(self, "ledger"),
             reports=self,  # type: ignore[arg-type]  # a bucket, as far as it is used
@@ -62,6 +68,7 @@ class World:
             sender="mailwake@example.com",
             configuration_set="",
             console="",
+            wait=lambda _: None,
             send_unknown=again,
             clock=lambda: self.now,
             random=Random(1),
@@ -86,15 +93,17 @@ class World:
     def send_email(self, **given: Any) -> dict[str, str]:
         """SES; the mail may have gone although nobody heard of it."""
         self._maybe_crash()
+        if self.refusal:
+            raise self.refusal
         tags = {tag["Name"]: tag["Value"] for tag in given["EmailTags"]}
         self.sent[tags["mailwake-id"]] += 1
         self._maybe_crash()
         return {"MessageId": "m"}
 
-    def save(self, one: Suppression) -> None:
+    def save_all(self, entries: list[Suppression]) -> None:
         """The list of whom not to mail."""
         self._maybe_crash()
-        self.suppressed.append(one)
+        self.suppressed += entries
 
     def put_new(self, _key: str, body: bytes, _metadata: Mapping[str, str], _digest: str) -> bool:
         """S3."""
@@ -116,6 +125,12 @@ class World:
         """The ledger's."""
         found = self.client.get_item(TableName="ledger", Key={"id": {"S": name}}).get("Item")
         return None if found is None else str(found["state"]["S"])
+
+
+def refuse_throttled() -> ClientError:
+    """SES's refusal of what is too fast."""
+    error: Any = {"Error": {"Code": "TooManyRequestsException"}, "ResponseMetadata": {"HTTPStatusCode": 429}}
+    return ClientError(error, "SendEmail")
 
 
 @pytest.fixture
@@ -178,6 +193,8 @@ def test_nothing_is_lost_or_sent_twice_wherever_it_breaks_off(client: Any, again
             assert world.sent[name] <= 1, name
         if state == "settled":
             assert world.sent[name] >= 1, name
+        told_of = {one["attempt"] for one in world.reports if one["id"] == name and one["state"] in ("sent", "unknown")}
+        assert world.sent[name] <= len(told_of), f"{name}: an attempt that may have gone was not reported"
 
 
 def test_paused_mails_wait_and_nothing_else_does(client: Any) -> None:
@@ -190,6 +207,71 @@ def test_paused_mails_wait_and_nothing_else_does(client: Any) -> None:
     assert caught.value.pause == HOLD_PAUSE
     assert world.read_state("a") is None
     assert world.send("b") == "sent"
+
+
+@pytest.mark.parametrize("waiting", [Waiting(2, LONGEST_WAIT), Waiting(MOST_RECEIVED, timedelta(hours=1))])
+def test_what_waited_too_long_is_given_up_and_reported(client: Any, waiting: Waiting) -> None:
+    """Before the queue gives it up, whatever it waits for: a pause, its turn, or SES. Nothing of it is sent then."""
+
+    def refuse(_: int) -> None:
+        raise TooManyError
+
+    world = World(client)
+    body = {**BODY, "id": "a", "notification": {**BODY["notification"], "channel": {"mail": {}}}, "user": {}}
+    world.sender.is_paused = True
+    with pytest.raises(LaterError):
+        world.sender.send(
+            {**body, "user": {"address": "a@example.com"}}, waiting._replace(received=2, age=timedelta(days=9))
+        )
+    assert world.sender.send({**body, "user": {"address": "a@example.com"}}, waiting) == "failed"
+    world.sender.is_paused, world.sender.wait = False, refuse
+    with pytest.raises(LaterError):
+        world.sender.send({**BODY, "id": "b"}, FRESH)
+    assert world.sender.send({**BODY, "id": "b"}, waiting) == "failed"
+    world.sender.wait = lambda _: None
+    world.refusal = refuse_throttled()
+    with pytest.raises(LaterError):
+        world.sender.send({**BODY, "id": "c"}, FRESH)
+    assert world.sender.send({**BODY, "id": "c"}, waiting) == "failed"
+    assert [(one["id"], one["attempt"], one["error"]) for one in world.reports if one["state"] == "failed"] == [
+        ("a", 1, "mails to members were held back for 10 days"),
+        ("b", 1, "there was no turn at SES for 10 days"),
+        ("c", 1, "SES is asked too fast: TooManyRequestsException; given up after 10 days"),
+    ]
+    assert [world.send(name) for name in "abc"] == ["settled before"] * 3
+    assert not world.sent
+
+
+def test_what_ses_takes_not_now_uses_no_attempt_up(client: Any) -> None:
+    """However often: thirteen attempts are for what may be the mail's own fault."""
+    world = World(client)
+    world.refusal = refuse_throttled()
+    assert [world.send("a") for _ in range(30)] == ["later"] * 30
+    world.refusal = None
+    assert world.send("a") == "sent"
+    assert [(one["attempt"], one["state"]) for one in world.reports[-2:]] == [(1, "retrying"), (1, "sent")]
+
+
+def test_mail_without_an_answer_is_sent_again_where_that_is_wanted(client: Any) -> None:
+    """Each such attempt is reported as unknown all the same."""
+    world = World(client, again=True)
+    world.refusal = ReadTimeoutError(endpoint_url="https://ses")
+    assert [world.send("a"), world.send("a")] == ["later", "later"]
+    world.refusal = None
+    assert world.send("a") == "sent"
+    assert [(one["attempt"], one["state"]) for one in world.reports] == [(1, "unknown"), (2, "unknown"), (3, "sent")]
+    world = World(client)
+    world.refusal = ReadTimeoutError(endpoint_url="https://ses")
+    assert [world.send("b"), world.send("b")] == ["unknown", "settled before"]
+
+
+def test_queue_hands_out_more_often_than_the_mailer_waits() -> None:
+    """Else what waits would end in the dead-letter queue, where nobody is told of it."""
+    queue = load_template(Path(__file__).parents[3] / "template.yaml").properties("MailQueue")
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == MOST_RECEIVED + 10
+    assert timedelta(seconds=queue["MessageRetentionPeriod"]) > LONGEST_WAIT + LONGEST_PAUSE + timedelta(days=1)
+    # The longest that a message waits by being handed out, an hour each time, or four while all is paused.
+    assert MOST_RECEIVED * timedelta(hours=0.8) > LONGEST_WAIT
 
 
 def test_list_of_whom_not_to_mail_is_copied(client: Any) -> None:

@@ -72,7 +72,7 @@ def check_form(raw: bytes, names: set[str], domain: str) -> Any:
 
 def make_mail(name: str, sender_name: str = "") -> tuple[Rendered, bytes]:
     """A mail to somebody of this name, and what it says."""
-    body = {"notification": {"cohort": "one", "cohort_title": "One"}}
+    body: dict[str, Any] = {"notification": {"cohort": "one", "cohort_title": "One"}}
     body["user"] = {"id": "u", "address": "ada@example.com", "traits": {"name": name}}
     envelope = Envelope("mail-1-2", "team@bücher.example", sender_name, "ada@example.com", "help@example.com", URL, AT)
     rendered = render(TEMPLATE, make_context(body, URL))

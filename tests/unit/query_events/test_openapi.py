@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
+from change_cohorts.changes import ROUTES as CHANGING
 from common.errors import ApiError
 from query_events.answers import answer_error
+from query_events.change_schemas import CHANGES, INPUTS, Change
 from query_events.given import recognise
-from query_events.openapi import ALWAYS_REFUSED, ERRORS, PATH, REFUSALS, build_document, name_operation
+from query_events.openapi import ALWAYS_REFUSED, CHANGE_REFUSED, ERRORS, PATH, REFUSALS, build_document, name_operation
 from query_events.parameters import PARAMETERS, Dialect
 from query_events.routes import ROUTES
 from query_events.routing import Route
@@ -25,8 +27,24 @@ def test_document_is_valid() -> None:
 
 def test_document_has_every_route() -> None:
     """Each route is in it, this one too."""
-    assert set(DOCUMENT["paths"]) == {route.path for route in ROUTES}
+    described = {(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods}
+    read = {(route.path, "get") for route in ROUTES}
+    assert described == read | {(change.path, change.method.lower()) for change in CHANGES}
     assert PATH in DOCUMENT["paths"]
+
+
+def test_document_has_all_that_changes_something() -> None:
+    """Each route of the function that does: a new one needs a row in change_schemas.py; its variables are known."""
+    assert {change.key for change in CHANGES} == set(CHANGING)
+    assert {name for change in CHANGES for name in re.findall(r"\{(\w+)\}", change.path)} <= set(INPUTS)
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.key)
+def test_example_is_one(change: Change) -> None:
+    """What is shown as a body fits its schema."""
+    assert (change.body is None) == (change.example is None)
+    if change.body is not None:
+        check_body(change.body, change.example)
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
@@ -48,7 +66,7 @@ def test_every_route_describes_itself(route: Route) -> None:
 
 def test_operations_have_names_of_their_own() -> None:
     """Generated clients name their functions by them."""
-    names = [operations["get"]["operationId"] for operations in DOCUMENT["paths"].values()]
+    names = [one["operationId"] for operations in DOCUMENT["paths"].values() for one in operations.values()]
     assert len(set(names)) == len(names)
     assert name_operation("/api/v1/recipients/{address}") == "getRecipientsAddress"
     assert name_operation("/api/v1/message-events/events/samples") == "getMessageEventsEventsSamples"
@@ -66,7 +84,10 @@ def test_every_refusal_is_declared() -> None:
     for route in ROUTES:
         declared = {int(status) for status in DOCUMENT["paths"][route.path]["get"]["responses"]}
         assert declared == {200, *route.contents, *ALWAYS_REFUSED, *route.refusals, *([304] if route.etag else [])}
-    assert set(REFUSALS) == {400, 404, *ALWAYS_REFUSED}
+    for change in CHANGES:
+        declared = {int(status) for status in DOCUMENT["paths"][change.path][change.method.lower()]["responses"]}
+        assert declared == {*change.statuses, *change.refusals, *CHANGE_REFUSED, *ALWAYS_REFUSED}
+    assert set(REFUSALS) == {400, 404, 409, *CHANGE_REFUSED, *ALWAYS_REFUSED}
 
 
 def test_error_body_is_as_declared() -> None:
