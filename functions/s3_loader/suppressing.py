@@ -40,7 +40,10 @@ class Suppressed:
 
 
 def suppress(entries: list[Json]) -> Statement:
-    """What keeps `{"address", "topic", "reason", "source", "event_at", "event_key"}`; the last one may be missing."""
+    """What keeps `{"address", "topic", "reason", "source", "event_at", "event_key", "delivery"}`.
+
+    The key of an event and the id of a delivery (by whose link somebody unsubscribed) may be missing.
+    """
     return SUPPRESS, (encode_json(entries).decode(),)
 
 
