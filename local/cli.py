@@ -16,6 +16,7 @@ from admin.api_keys import ApiKeyError
 from admin.commands import add_api_key_arguments, add_replay_arguments, run_api_key, show_replay
 from admin.replay import ReplayError
 from local.cloud import make_client
+from local.cohort_tour import SENDER
 from local.database import empty_tables
 from local.demo import RECIPIENT, DemoError, post_samples, run_demo
 from local.deploying import DeployError
@@ -26,6 +27,7 @@ from local.state import DEFAULT_PORT, STATE_ROOT, NoStackError, StackState, awai
 from local.template import TemplateError
 
 STOP_PATIENCE_S = 15.0
+SENDING = {"SenderAddress": SENDER, "SenderIdentity": SENDER}
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -87,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     """Starts a stack and keeps it until Ctrl-C or SIGTERM."""
     began = time.monotonic()
     port = DEFAULT_PORT if options.port is None else options.port
-    with stop_on_signals() as stopped, Stack(port=port, say=say_step) as stack:
+    with stop_on_signals() as stopped, Stack(port=port, say=say_step, parameters=SENDING) as stack:
         post_samples(stack)
         say_step(f"ready after {time.monotonic() - began:.1f} s")
         print(describe(stack), flush=True)
@@ -177,6 +179,8 @@ def describe(stack: Stack) -> str:
            basic auth, user {user}, password {password}
   console  {stack.url}/console#/recipients/{RECIPIENT}
            sign in with the API key below; this recipient has mail already
+  mails    {stack.inbox_url}
+           what was sent to members and the team; it reaches nobody else
   API      {stack.api_url}
            API key {stack.api_key}
   logs     make logs, or {stack.directory}/logs/

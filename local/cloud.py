@@ -16,12 +16,15 @@ from botocore.config import Config
 
 from local.launching import CREDENTIALS
 from local.processes import ProcessGroup
+from local.sns import make_certificate
 from local.template import ACCOUNT_ID, REGION, Template
 
 BUCKET = "AWS::S3::Bucket"
 QUEUE = "AWS::SQS::Queue"
 TABLE = "AWS::DynamoDB::Table"
 SECRET = "AWS::SecretsManager::Secret"
+TOPIC = "AWS::SNS::Topic"
+MAIL_EVENTS = "MailEventsTopic"  # by which SES tells of mails
 
 # Properties of a queue that SQS takes as attributes under the same name.
 QUEUE_ATTRIBUTES = (
@@ -112,6 +115,7 @@ class Resources:
             (QUEUE, "Arn"): _arn("sqs", name),
             (QUEUE, "QueueName"): name,
             (TABLE, "Arn"): _arn("dynamodb", f"table/{name}"),
+            (TOPIC, None): _arn("sns", name),
             (SECRET, None): self._secret_arns.get(logical_id),
             ("AWS::RDS::DBInstance", "Endpoint.Address"): "127.0.0.1",
             ("AWS::RDS::DBInstance", "Endpoint.Port"): str(self._database_port),
@@ -151,6 +155,7 @@ class Resources:
             self._create_master_secret(logical_id)
         for logical_id in self._template.of_type(BUCKET):
             self._create_bucket(logical_id)
+        self._set_mails_up()
 
     def resolve(self, logical_id: str) -> dict[str, Any]:
         """A resource's properties, resolved."""
@@ -188,6 +193,16 @@ class Resources:
         login = {"username": self.resolve(logical_id)["MasterUsername"], "password": secrets.token_urlsafe(24)}
         made = self._cloud.client("secretsmanager").create_secret(Name="rds!db-local", SecretString=json.dumps(login))
         self.master_secret_arn = made["ARN"]
+
+    def _set_mails_up(self) -> None:
+        """What is done by hand on AWS: SES knows the sender. What AWS has: the certificate by which SNS signs."""
+        if identity := self._template.parameters.get("SenderIdentity"):
+            self._cloud.client("sesv2").create_email_identity(EmailIdentity=identity)
+        if MAIL_EVENTS in self._template.resources:
+            client, secret_id = self._cloud.client("secretsmanager"), self._secret_arns["WebhookSecret"]
+            live = json.loads(client.get_secret_value(SecretId=secret_id)["SecretString"])
+            live["amazon_ses"] = [make_certificate()]
+            client.put_secret_value(SecretId=secret_id, SecretString=json.dumps(live))
 
     def _create_bucket(self, logical_id: str) -> None:
         s3 = self._cloud.client("s3")

@@ -1,19 +1,23 @@
-"""The process that plays AWS: a moto server with what moto lacks for tests of faults.
+"""The process that plays AWS: a moto server with what moto lacks for tests of faults, and for reading sent mails.
 
 Run as `python -m local.cloud_server`. It prints its port on the first line of its output. `PUT /_faults` with a JSON
-object sets `Faults` and answers what they were; everything else is moto. Two things of moto's are changed: deleting a
+object sets `Faults` and answers what they were; `GET /_mails?after=N` answers the mails that SES took after the first
+N, with their tags, which moto forgets; everything else is moto. Two things of moto's are changed: deleting a
 message from a queue is made safe against other threads (moto 5.2 replaces the list of messages, and can lose one that
 arrives meanwhile), and S3's notifications can be delayed or repeated, which S3 does too but moto never.
 """
 
 # ruff: noqa: SLF001 (changing moto means reaching into it)
 
+import io
 import json
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
+from urllib.parse import parse_qs
 
 import moto.s3.notifications
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -35,6 +39,8 @@ class Faults:
 
 
 FAULTS = Faults()
+MAILS: list[dict[str, Any]] = []  # {"id": SES's, "at": seconds since 1970, "request": of SendEmail}
+SEND_EMAIL = "/v2/email/outbound-emails"
 
 _SLOW_DOWN = b"""<?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"""
@@ -50,6 +56,10 @@ class FaultyApplication:
         """Answers one request."""
         if environ["PATH_INFO"] == "/_faults":
             return _set_faults(environ, start_response)
+        if environ["PATH_INFO"] == "/_mails":
+            return _list_mails(environ, start_response)
+        if environ["PATH_INFO"] == SEND_EMAIL:
+            return self._send_email(environ, start_response)
         reads = environ["REQUEST_METHOD"] in ("GET", "HEAD")
         if _is_s3(environ) and (FAULTS.refuse_s3 or (FAULTS.refuse_s3_reads and reads)):
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
@@ -57,6 +67,26 @@ class FaultyApplication:
             return [_SLOW_DOWN]
         answer: Iterable[bytes] = self._moto(environ, start_response)
         return answer
+
+    def _send_email(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        statuses: list[str] = []
+
+        def start(status: str, headers: Any, *others: Any) -> Any:
+            statuses.append(status)
+            return start_response(status, headers, *others)
+
+        answer = b"".join(self._moto(environ, start))
+        if statuses[0].startswith("200"):
+            MAILS.append({"id": json.loads(answer)["MessageId"], "at": time.time(), "request": json.loads(body)})
+        return [answer]
+
+
+def _list_mails(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    after = int(parse_qs(environ.get("QUERY_STRING", "")).get("after", ["0"])[0])
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps(MAILS[after:]).encode()]
 
 
 def _is_s3(environ: dict[str, Any]) -> bool:

@@ -34,6 +34,7 @@ DIGEST = {
     "brief": True,
 }
 USER = "umbrella-0"
+AGENT = "Mozilla/5.0 (demonstration)"
 
 
 class Tour:
@@ -43,24 +44,30 @@ class Tour:
         self._stack = stack
         self._patience = patience
         self._number = 0
+        self._key = ""
 
     def save_cohort(self) -> int:
         """Saves the definition, and lets it be switched on; the status."""
-        keys = self._stack.client("dynamodb"), self._stack.name("ApiKeysTable")
-        key = create_api_key(*keys, name="demo-marketing", scopes=["cohorts:write"])
-        headers = {"Authorization": key, "Content-Type": "application/json"}
-        status, _ = self._ask("PUT", f"/api/v1/cohorts/{NAME}", headers, json.dumps(DEFINITION).encode())
-        self._ask("PUT", f"/api/v1/notifications/{DIGEST['name']}", headers, json.dumps(DIGEST).encode())
+        status = self.save(f"cohorts/{NAME}", DEFINITION)
+        self.save(f"notifications/{DIGEST['name']}", DIGEST)
         self._stack.run_schedule("CohortEvaluator")
         return status
+
+    def save(self, path: str, definition: Mapping[str, Any]) -> int:
+        """Saves what is below `/api/v1/`, with a key that may; the status."""
+        if not self._key:
+            keys = self._stack.client("dynamodb"), self._stack.name("ApiKeysTable")
+            self._key = create_api_key(*keys, name="demo-marketing", scopes=["cohorts:write"])
+        headers = {"Authorization": self._key, "Content-Type": "application/json"}
+        return self.ask("PUT", f"/api/v1/{path}", headers, json.dumps(definition).encode())[0]
 
     def await_delivery(self) -> dict[str, Any]:
         """What became of the mail to the team, once it is known; nothing when patience ends."""
         deadline = time.monotonic() + self._patience
         while time.monotonic() < deadline:
             self._stack.run_schedule("CohortEvaluator")
-            _, body = self._ask("GET", "/api/v1/deliveries", {"Authorization": self._stack.api_key})
-            if found := json.loads(body)["results"]:
+            _, body = self.ask("GET", "/api/v1/deliveries", {"Authorization": self._stack.api_key})
+            if found := [one for one in json.loads(body)["results"] if one["channel"] == "email"]:
                 delivery: dict[str, Any] = found[-1]
                 return delivery
             time.sleep(0.2)
@@ -84,19 +91,26 @@ class Tour:
         }
         return send_calls(self._stack, [call])
 
-    def await_transitions(self, kinds: Sequence[str]) -> list[dict[str, Any]]:
+    def await_transitions(self, kinds: Sequence[str], cohort: str = NAME) -> list[dict[str, Any]]:
         """The user's transitions, the oldest first, once they are these, or what there is when patience ends."""
         deadline = time.monotonic() + self._patience
         while True:
             self._stack.run_schedule("CohortEvaluator")
-            _, body = self._ask("GET", f"/api/v1/cohorts/{NAME}/transitions", {"Authorization": self._stack.api_key})
+            _, body = self.ask("GET", f"/api/v1/cohorts/{cohort}/transitions", {"Authorization": self._stack.api_key})
             told: list[dict[str, Any]] = json.loads(body)["results"]
             found = [one for one in reversed(told) if {"type": "user", "value": USER} in one["identities"]]
             if [one["kind"] for one in found] == list(kinds) or time.monotonic() > deadline:
                 return found
             time.sleep(0.2)
 
-    def _ask(self, method: str, target: str, headers: dict[str, str], body: bytes = b"") -> tuple[int, bytes]:
+    def follow(self, target: str) -> str:
+        """Where an address leads on to; empty where it does not."""
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self._stack.port, timeout=40)) as connection:
+            connection.request("GET", target, headers={"User-Agent": AGENT})
+            return connection.getresponse().getheader("Location", "")
+
+    def ask(self, method: str, target: str, headers: dict[str, str], body: bytes = b"") -> tuple[int, bytes]:
+        """Status and body of an answer of the stack's."""
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self._stack.port, timeout=40)) as connection:
             connection.request(method, target, body=body or None, headers=headers)
             response = connection.getresponse()

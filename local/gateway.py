@@ -10,10 +10,11 @@ from typing import IO, Any
 
 from local.declared import Route
 from local.payloads import InvalidAnswerError, build_event, parse_answer, split_target
-from local.web import Request, Response, WebServer
+from local.web import Answer, Request, Response, WebServer
 from local.workers import MAX_PAYLOAD_BYTES, PoolLookup
 
 MAX_BODY_BYTES = 10 * 1024 * 1024  # API Gateway's limit
+OWN_PATHS = "/local/"
 MAX_WAIT_S = 30.0  # API Gateway's integration timeout
 
 
@@ -75,6 +76,7 @@ class Gateway:
         self._table = RouteTable([])
         self._pools = pools
         self._log: IO[str] | None = None
+        self.own: Answer | None = None  # answers what begins with `/local/`, which no deployment has
         self.server = WebServer(
             self._answer_logged,
             port=port,
@@ -97,7 +99,9 @@ class Gateway:
         if self._log is not None:
             self._log.close()
 
-    def _answer_logged(self, request: Request) -> Response:
+    def _answer_logged(self, request: Request) -> Response | None:
+        if self.own is not None and request.target.startswith(OWN_PATHS):
+            return self.own(request)
         began = time.monotonic()
         found = self._table.find(request.method, split_target(request.target)[0])
         response = self._answer(request, *found) if found else answer_error(404, "Not Found")

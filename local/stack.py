@@ -14,15 +14,18 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import psutil
 
 from admin.api_keys import create_api_key
 from local import declared
-from local.cloud import Cloud, Resources
+from local.cloud import MAIL_EVENTS, Cloud, Resources
 from local.deploying import ControlServer
 from local.gateway import Gateway
+from local.inbox import Inbox
 from local.launching import Endpoints, build_helper_environment, build_launch, make_runtime_folder
+from local.mail_pages import INBOX
 from local.postgres import SUPERUSER, Postgres
 from local.processes import ProcessGroup
 from local.queues import QueuePoller
@@ -127,6 +130,16 @@ class Stack:
     def api_url(self) -> str:
         """Base of the API."""
         return f"{self.url}/api/v1"
+
+    @property
+    def inbox_url(self) -> str:
+        """The page with all mails that were sent."""
+        return f"{self.url}{INBOX}"
+
+    @property
+    def mail_events_topic(self) -> str:
+        """The ARN of the topic by which SES tells of mails; empty where the deployment has none."""
+        return str(self.resources.lookup(MAIL_EVENTS, None)) if MAIL_EVENTS in self.template.resources else ""
 
     def client(self, service: str) -> Any:
         """A boto3 client of the stack's AWS."""
@@ -239,7 +252,22 @@ class Stack:
             poller.start()
             self.pollers[consumer.function] = poller
             self._closing.callback(poller.stop)
+        self._open_inbox()
         self.gateway.serve(routes)
+
+    def _open_inbox(self) -> None:
+        mailer = self.pools.get("Mailer")
+        unsubscribe = urlsplit(mailer.function.environment["UNSUBSCRIBE_URL"]) if mailer else urlsplit("")
+        self.inbox = Inbox(
+            cloud_port=self.cloud_port,
+            port=self.port,
+            topic=self.mail_events_topic,
+            origin=f"{unsubscribe.scheme}://{unsubscribe.netloc}",
+            say=self._say,
+        )
+        self.inbox.start()
+        self._closing.callback(self.inbox.stop)
+        self.gateway.own = self.inbox.answer
 
     def _make_logins(self) -> None:
         """Reads the webhook's password as the listener does, and makes a first API key."""

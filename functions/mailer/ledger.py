@@ -10,6 +10,9 @@ from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
+from common.aws import AwsError
+from mailer.items import is_taken
+
 BROKEN_OFF: Final = timedelta(minutes=20)  # a claim of that age is nobody's: no send takes as long
 KEPT: Final = timedelta(days=400)
 PAUSE: Final = "pause"  # the id of the item that says whether mails to members are paused
@@ -33,7 +36,7 @@ class Claimed(NamedTuple):
 
 
 class Ledger:
-    """The ledger's table; `client` is DynamoDB's."""
+    """The ledger's table; `client` is DynamoDB's, boto3's or `Items`."""
 
     def __init__(self, client: Any, table: str) -> None:
         self._client = client
@@ -115,8 +118,8 @@ class Ledger:
             given["ExpressionAttributeNames"] = names
         try:
             self._client.put_item(**given)
-        except ClientError as failure:
-            if failure.response["Error"]["Code"] == "ConditionalCheckFailedException":
+        except (AwsError, ClientError) as failure:
+            if is_taken(failure):
                 return False
             raise
         return True

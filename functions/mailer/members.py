@@ -1,17 +1,19 @@
 """Behavioural mail: from one object of the outbox to a mail to the member herself, if she may get it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from common.aws import AwsError
+from common.quiet_hours import find_quiet_end, read_quiet_hours
 from common.suppression_table import SuppressionTable
 from mailer.mime import AddressError, Envelope, build_mail, read_address
-from mailer.outcomes import FAILED, HELD_OUT, SUPPRESSED, Outcome, retry
+from mailer.outcomes import FAILED, HELD_OUT, LONGEST_PAUSE, SUPPRESSED, Outcome, retry
 from mailer.ses import send_mail
 from mailer.templates import RenderError, make_context, render
 from mailer.unsubscribing import Keys, Subscription, make_token
+
+TEST_MARK: Final = "[Test]"
 
 
 @dataclass(kw_only=True)
@@ -25,22 +27,22 @@ class MemberMails:
     sender: str
     sender_name: str
     configuration_set: str
-    wait: Callable[[], None]  # until SES takes the next one
 
     def send(self, body: dict[str, Any], tags: dict[str, str], now: datetime) -> Outcome:
         """One attempt."""
+        if "dropped" in body:  # while it waited for its time: {"state", "error"}
+            return Outcome(**body["dropped"])
         if body.get("held_out"):
             return Outcome(HELD_OUT)
         if not self.sender:
             return Outcome(FAILED, "no sender is set: the template's parameter SenderAddress")
         try:
-            to = read_address(body["user"]["address"] or "")
+            to = read_address(find_address(body))
             raw = self._build(body, to, now)
         except (AddressError, RenderError) as failure:
             return Outcome(FAILED, str(failure))
         except (AwsError, ValueError) as failure:
             return retry(f"the link to unsubscribe can't be signed: {type(failure).__name__}")
-        self.wait()
         # Nothing may come between: who unsubscribes is not mailed a moment later.
         try:
             reason = self._find_reason(body, to)
@@ -54,13 +56,28 @@ class MemberMails:
 
     def _build(self, body: dict[str, Any], to: str, now: datetime) -> bytes:
         template = body["template"]
-        subscription = Subscription(body["user"]["address"].strip().lower(), template["topic"], body["id"])
+        subscription = Subscription(find_address(body).lower(), template["topic"], body["id"])
         url = f"{self.unsubscribe_url}/{make_token(subscription, self.keys.find())}"
         envelope = Envelope(body["id"], self.sender, self.sender_name, to, template.get("reply_to", ""), url, now)
-        return build_mail(render(template, make_context(body, url)), envelope)
+        rendered = render(template, make_context(body, url))
+        if body.get("kind") == "test":
+            rendered = rendered._replace(subject=f"{TEST_MARK} {rendered.subject}")
+        return build_mail(rendered, envelope)
 
     def _find_reason(self, body: dict[str, Any], to: str) -> str:
         """Why she must not get it, by the address as it is known and as it is mailed."""
-        addresses = {body["user"]["address"].strip().lower(), to.lower()}
+        addresses = {find_address(body).lower(), to.lower()}
         reasons = (self.suppressions.find_reason(address, body["template"]["topic"]) for address in sorted(addresses))
         return next(filter(None, reasons), "")
+
+
+def find_address(body: dict[str, Any]) -> str:
+    """Whom a mail goes to: the member, or of a test whoever is to look at it."""
+    return (body.get("to") or body["user"]["address"] or "").strip()
+
+
+def find_quiet_pause(body: dict[str, Any], now: datetime) -> timedelta | None:
+    """How long a mail waits for the end of quiet hours, or half a day of that; None where it is none of them."""
+    given = body.get("quiet")
+    end = given and find_quiet_end(read_quiet_hours(given), now)
+    return min(end - now, LONGEST_PAUSE) if end else None

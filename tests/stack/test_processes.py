@@ -149,10 +149,12 @@ def test_demo() -> None:
         cwd=PROJECT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=170,
         check=False,
     )
     assert demo.returncode == 0, demo.stdout + demo.stderr
+    for told in ("/local/mail/", "Subject: Your first API call met a 400", "its signature is right", "opened, clicked"):
+        assert told in demo.stdout
     lines = demo.stdout.splitlines()
     assert {line.split(" ")[0] for line in lines} >= set(list_providers())
     figures = re.fullmatch(r"demo: sent=(\d+) loaded=(\d+) duplicates=5 quarantined=2 returned=15", lines[-1])

@@ -49,6 +49,7 @@ EXPECTED_ACTIONS = {
         "dynamodb:GetItem",
         "dynamodb:PutItem",
         "dynamodb:Query",
+        "dynamodb:UpdateItem",
         "s3:GetObject",
         "s3:PutObject",
         "secretsmanager:GetSecretValue",

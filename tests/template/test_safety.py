@@ -85,7 +85,7 @@ def test_visibility_timeout_is_six_times_the_functions(
     functions: Mapping[str, Any], resources: Mapping[str, Any]
 ) -> None:
     """Lambda asks for that, else a message comes back while it is still being worked on."""
-    at_once = {"S3Loader": {"Ref": "LoaderConcurrency"}, "ExportEvents": 2, "Mailer": 2}
+    at_once = {"S3Loader": {"Ref": "LoaderConcurrency"}, "ExportEvents": 2, "Mailer": 4}
     for name, function in functions.items():
         for event in function.get("Events", {}).values():
             if event["Type"] == "SQS":
@@ -208,8 +208,13 @@ def test_api_asks_the_authorizer_every_time(resources: Mapping[str, Any]) -> Non
         "/api/v1/cohorts/dry-run": True,
         "/api/v1/notifications/{notification}": True,
         "/api/v1/notifications/{notification}/test": True,
+        "/api/v1/notifications/{notification}/preview": True,
         "/api/v1/templates/{template}": True,
+        "/api/v1/templates/{template}/dry-run": True,
+        "/api/v1/templates/{template}/preview": True,
+        "/api/v1/templates/{template}/test": True,
         "/api/v1/suppressions": True,
+        "/api/v1/mail/pause": True,
         "/v1/{proxy+}": True,
         "/prometheus/api/v1/write": True,
     }
