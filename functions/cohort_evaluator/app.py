@@ -25,7 +25,7 @@ class CohortsFailedError(Exception):
 @cache
 def _database() -> Database:
     settings = DatabaseSettings.read()
-    return Database(lambda: connect(settings, work_mem="64MB"))
+    return Database(lambda: connect(settings, work_mem="64MB", temp_buffers="64MB"))
 
 
 @cache

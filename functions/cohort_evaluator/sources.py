@@ -25,6 +25,11 @@ MAILS: Final = (
 )
 
 
+def list_columns(kind: str) -> tuple[str, ...]:
+    """What is gathered of events of a kind."""
+    return ("subject_id", "key", *(MAILS if kind == MAIL else ACTIVITIES))
+
+
 class Sources:
     """Where the events of one kind of subjects come from; gathered ones reach back to `gathered_since`, if at all."""
 

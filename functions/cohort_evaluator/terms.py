@@ -7,7 +7,7 @@ from typing import Any, Final
 from pypika import Case, CustomFunction
 from pypika import Parameter as Bound
 from pypika.enums import Comparator
-from pypika.terms import BasicCriterion, Criterion, Function, LiteralValue, Term
+from pypika.terms import AggregateFunction, BasicCriterion, Criterion, Function, LiteralValue, Term
 from pypika.utils import format_alias_sql
 
 any_of = CustomFunction("ANY", ["array"])
@@ -114,6 +114,13 @@ class Truth(Own, Criterion):
         return f"({self._term.get_sql(**kwargs)}) IS TRUE"
 
 
+class Aggregate(AggregateFunction):
+    """An aggregate that pypika has no name for."""
+
+    def __init__(self, name: str, term: Term) -> None:
+        super().__init__(name, term)  # type: ignore[no-untyped-call]
+
+
 def least(*terms: Term) -> Term:
     """The least of them."""
     return Function("LEAST", *terms)
@@ -139,6 +146,11 @@ def as_text(value: Term) -> Term:
 def has(left: Term, right_term: Term) -> Criterion:
     """A JSON list has an element."""
     return BasicCriterion(Operator.HAS, left, right_term)
+
+
+def negate(term: Term) -> Term:
+    """The opposite of a truth."""
+    return Infix(LiteralValue(""), "NOT ", term)
 
 
 def when(condition: Criterion, then: Term, otherwise: Term | None = None) -> Term:

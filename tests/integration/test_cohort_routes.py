@@ -366,11 +366,11 @@ def test_error_holds_nothing_of_anybody(world: World, query: Connection, monkeyp
     """The database's own words may: of its errors only the kind is told."""
     world.save(CALLED)
     world.tick(4000)
-    monkeypatch.setattr(statements, "SUCCEED", f"SELECT '{ADDRESS}'::int")
+    monkeypatch.setattr(statements, "FIND_CANDIDATES", f"SELECT '{ADDRESS}'::int")
     evaluate_cohorts(world.evaluator, NOW - timedelta(seconds=3000))
     (found,) = ask(query, LIST)["results"]
     assert found["error"] == "the database failed: InvalidTextRepresentation (22P02)"
-    monkeypatch.setattr(statements, "SUCCEED", "SET LOCAL statement_timeout = 1; SELECT pg_sleep(1)")
+    monkeypatch.setattr(statements, "FIND_CANDIDATES", "SET LOCAL statement_timeout = 1; SELECT pg_sleep(1)")
     evaluate_cohorts(world.evaluator, NOW - timedelta(seconds=2000))
     (found,) = ask(query, LIST)["results"]
     assert (found["error"], found["failed_at"]) == ("it took longer than 120 seconds", at(2000))
