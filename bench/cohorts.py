@@ -27,7 +27,7 @@ import yaml
 from bench.__main__ import find_cpu
 from bench.cohorts_data import NOW, add_history, change, choose, count_companies, prepare
 from bench.cohorts_duckdb import Recomputed, recompute
-from bench.cohorts_tick import WORK_MEM, Run, read_server_seconds, run_tick
+from bench.cohorts_tick import OPTIONS, Run, add_up, read_server_seconds, run_tick
 from bench.database import DATABASE, create_schema, describe_settings, read_version, run_postgres
 from bench.figures import Figure, Target, draw_table
 from bench.progress import say
@@ -79,7 +79,7 @@ def main() -> int:
         companies = count_companies(options.users)
         data = [
             f"{options.users:,} users, {companies:,} companies, {options.events:,} events in 100 days",
-            f"Postgres {read_version(server)}: {describe_settings()}, work_mem={WORK_MEM}",
+            f"Postgres {read_version(server)}: {describe_settings()}, {OPTIONS}",
             f"Python {platform.python_version()}, {find_cpu()}",
         ]
     print("\n".join(("", *data, "", draw_table(figures))), flush=True)
@@ -149,9 +149,13 @@ class _Ticks:
         self._names = [definition["name"] for definition in definitions]
 
     def switch_on(self) -> Run:
-        """The first one."""
+        """The first ones, until all cohorts are switched on: each tick takes as many as it has time for."""
         run = run_tick(self.dsn, self.instant)
-        self._tell("all cohorts switched on", run)
+        self._tell("cohorts switched on", run)
+        while self._is_one_waiting():
+            more = run_tick(self.dsn, self.instant)
+            self._tell("more cohorts switched on", more)
+            run = add_up(run, more)
         slow = sorted(run.by_cohort.items(), key=lambda each: -each[1])[:5]
         names = ", ".join(f"{self._names[cohort - 1] if cohort else 'shared'} {taken:.1f}" for cohort, taken in slow)
         say(f"  slowest: {names}")
@@ -171,6 +175,11 @@ class _Ticks:
         """Lets short windows run out, so that what was done until now makes nothing due in the next ticks."""
         self.instant += REST
         run_tick(self.dsn, self.instant)
+
+    def _is_one_waiting(self) -> bool:
+        with closing(psycopg2.connect(self.dsn)) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT EXISTS (SELECT FROM cohorts WHERE version IS DISTINCT FROM wanted)")
+            return bool(cursor.fetchall()[0][0])
 
     def read_sizes(self) -> dict[str, tuple[int, int]]:
         """Of each cohort how many are in, and the sum of their ids."""
@@ -192,8 +201,7 @@ def judge_everybody(dsn: str, definitions: list[dict[str, Any]], instant: dateti
     say("judging everybody")
     sizes, seconds = {}, 0.0
     server_seconds = 0.0
-    options = f"-c timezone=UTC -c work_mem={WORK_MEM}"
-    with closing(psycopg2.connect(dsn, options=options)) as connection, connection.cursor() as cursor:
+    with closing(psycopg2.connect(dsn, options=OPTIONS)) as connection, connection.cursor() as cursor:
         cursor.execute("SET LOCAL jit = off")
         cursor.execute("SELECT name, cohort_id FROM cohorts")
         ids = dict(cursor.fetchall())

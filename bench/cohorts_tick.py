@@ -16,7 +16,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-WORK_MEM = "64MB"  # of the function's connection
+OPTIONS = "-c timezone=UTC -c work_mem=64MB -c temp_buffers=64MB"  # of the function's connection
 
 
 class Run(NamedTuple):
@@ -46,6 +46,22 @@ def run_tick(dsn: str, instant: datetime) -> Run:
         raise RuntimeError("a tick failed: see above") from None
     finally:
         process.join(10)
+
+
+def add_up(first: Run, second: Run) -> Run:
+    """Both as one, but for the single statements."""
+    return first._replace(
+        seconds=first.seconds + second.seconds,
+        server_seconds=first.server_seconds + second.server_seconds,
+        peak_memory=max(first.peak_memory, second.peak_memory),
+        failed=first.failed + second.failed,
+        judged=first.judged + second.judged,
+        transitions=first.transitions + second.transitions,
+        by_cohort={
+            cohort: first.by_cohort.get(cohort, 0) + second.by_cohort.get(cohort, 0)
+            for cohort in first.by_cohort.keys() | second.by_cohort.keys()
+        },
+    )
 
 
 def read_server_seconds(connection: Connection) -> float:
@@ -84,8 +100,7 @@ def _serve(pipe: Pipe, dsn: str, instant: datetime) -> None:
     from cohort_evaluator.evaluation import evaluate_cohorts
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
-    options = f"-c timezone=UTC -c work_mem={WORK_MEM}"
-    with closing(psycopg2.connect(dsn, options=options, cursor_factory=_Timed)) as connection:
+    with closing(psycopg2.connect(dsn, options=OPTIONS, cursor_factory=_Timed)) as connection:
         at = time.perf_counter()
         ticked = evaluate_cohorts(connection, instant)
         seconds = time.perf_counter() - at
