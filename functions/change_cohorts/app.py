@@ -9,7 +9,8 @@ from typing import Any
 import psycopg2
 import psycopg2.errors
 
-from change_cohorts.changes import ROUTES, Change
+from change_cohorts.changes import ROUTES
+from change_cohorts.requests import Change
 from common.clock import now
 from common.database import Database, DatabaseSettings, DatabaseUnavailableError, connect, is_transient
 from common.errors import ApiError
@@ -17,7 +18,11 @@ from common.json_text import decode_json
 from common.responses import Response, build_error, build_json
 
 SCOPE = "cohorts:write"
+READ_PII = "pii:read"  # without it previews and test mails show nothing of anybody
+LISTS = "POST /api/v1/suppressions"
 LARGEST = 200_000  # bytes of a definition
+LARGEST_TEMPLATE = 4_000_000
+LARGEST_LIST = 4_000_000  # bytes of a list of whom not to mail; Lambda takes 6 MB
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +35,19 @@ def _database() -> Database:
 
 def handler(event: dict[str, Any], _context: object) -> Response:
     """Answers a request in API Gateway's payload 2.0, whatever happens."""
-    headers = {"cache-control": "private, no-cache"}
+    headers = {"cache-control": "private, no-cache", "x-content-type-options": "nosniff", "vary": "authorization"}
     try:
         caller = _check_caller(event)
-        change = Change(_database().get(), now(), caller, event.get("pathParameters") or {}, _read_body(event))
+        change = Change(
+            connection=_database().get(),
+            instant=now(),
+            caller=caller,
+            path=event.get("pathParameters") or {},
+            body=_read_body(event),
+            may_see=not {READ_PII, "admin"}.isdisjoint(
+                event["requestContext"]["authorizer"]["lambda"]["scopes"].split()
+            ),
+        )
         status, body = ROUTES[event["routeKey"]](change)
         log.info("cohorts changed", extra={"route": event["routeKey"], "caller": caller, "status": status})
         return build_json(status, body, headers)
@@ -68,8 +82,10 @@ def _read_body(event: dict[str, Any]) -> Any:
     text = event.get("body") or ""
     try:
         body = base64.b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode()
-        if len(body) > LARGEST:
-            raise ApiError(413, "Too large", f"A definition has at most {LARGEST:,} bytes.")
+        is_template = "/templates/" in event["routeKey"]
+        largest = LARGEST_LIST if event["routeKey"] == LISTS else LARGEST_TEMPLATE if is_template else LARGEST
+        if len(body) > largest:
+            raise ApiError(413, "Too large", f"A body has at most {largest:,} bytes here.")
         return decode_json(body) if body else None
     except (ValueError, binascii.Error, RecursionError):
         raise ApiError(400, "The body can't be read", "Send a JSON object.") from None

@@ -1,33 +1,32 @@
 """What changes cohorts, and who is told of them. Each answer is a status and a JSON body."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from datetime import timedelta
+from typing import Any, Final
 
-from psycopg2.extensions import connection as Connection
-
+from change_cohorts import previews
+from change_cohorts.requests import Change
 from cohort_evaluator.channels import read_name
 from cohort_evaluator.definitions import read_cohort
+from cohort_evaluator.drafts import read_newest
+from cohort_evaluator.mail_pause import pause, resume
 from cohort_evaluator.notifying import put_test
-from cohort_evaluator.reading import DefinitionError
+from cohort_evaluator.reading import DefinitionError, read_object
 from cohort_evaluator.rehearsal import MOST_DAYS, rehearse
-from cohort_evaluator.store import delete_cohort, delete_notification, save_cohort, save_notification, save_template
+from cohort_evaluator.store import (
+    delete_cohort,
+    delete_notification,
+    save_cohort,
+    save_notification,
+    save_template,
+)
 from cohort_evaluator.suppressing import ALL, add_suppression, remove_suppression
+from cohort_evaluator.suppression_lists import add_list, read_list
 from common.errors import ApiError
 from mailer.template_checks import check_template
 
 USUAL_DAYS: Final = 7
 PATIENCE: Final = timedelta(seconds=25)  # API Gateway gives up after 30
-
-
-class Change(NamedTuple):
-    """What is asked for."""
-
-    connection: Connection
-    instant: datetime
-    caller: str
-    path: Mapping[str, str]
-    body: Any  # JSON
 
 
 def put_cohort(change: Change) -> tuple[int, dict[str, Any]]:
@@ -56,7 +55,10 @@ def delete(change: Change) -> tuple[int, dict[str, Any]]:
 
 def dry_run(change: Change) -> tuple[int, dict[str, Any]]:
     """`{"definition", "days"}` → `{"results": {"days": [{"from", "to", "entered", "exited", "size"}], "now": {…}}}`."""
-    given = _read_definition(change.body)
+    try:
+        given = read_object(_read_definition(change.body), "the body", required=("definition",), optional=("days",))
+    except DefinitionError as failure:
+        raise _refuse(failure) from None
     days = given.get("days", USUAL_DAYS)
     if type(days) is not int or not 1 <= days <= MOST_DAYS:
         raise ApiError(400, "days can't be read", f"It is a whole number from 1 to {MOST_DAYS}")
@@ -104,22 +106,48 @@ def test_notification(change: Change) -> tuple[int, dict[str, Any]]:
 
 
 def put_template(change: Change) -> tuple[int, dict[str, Any]]:
-    """Checks the body as a mail's template and saves it. `{"results": {"name", "version", "changed"}}`."""
+    """Checks the body as a mail's template and saves it.
+
+    `{"results": {"name", "version", "changed", "parts"}}`: those that are other than in the version before.
+    """
+    name, template, _, parts = _compare_template(change)
+    saved = save_template(change.connection, name, template, change.instant, change.caller)
+    return 200, {"results": {"name": name, "version": saved.version, "changed": saved.is_changed, "parts": parts}}
+
+
+def dry_run_template(change: Change) -> tuple[int, dict[str, Any]]:
+    """What `put_template` would answer; nothing is saved."""
+    name, _, version, parts = _compare_template(change)
+    changed = bool(parts)
+    return 200, {"results": {"name": name, "version": version + changed, "changed": changed, "parts": parts}}
+
+
+def _compare_template(change: Change) -> tuple[str, dict[str, Any], int, list[str]]:
+    """Its name, the template, the newest version that there is, and the parts that differ. Raises `ApiError`."""
     template, name = _read_definition(change.body), change.path.get("template", "")
     try:
         read_name(name, "template")
         check_template(template)
     except DefinitionError as failure:
         raise ApiError(400, "The template can't be understood", str(failure)) from None
-    saved = save_template(change.connection, name, template, change.instant, change.caller)
-    return 200, {"results": {"name": name, "version": saved.version, "changed": saved.is_changed}}
+    known = read_newest(change.connection, name)
+    parts = sorted(part for part in {*known.template, *template} if known.template.get(part) != template.get(part))
+    return name, template, known.version, parts
 
 
 def post_suppression(change: Change) -> tuple[int, dict[str, Any]]:
-    """`{"address", "topic"}`: nothing of the topic, or (`*`) at all, is mailed there. `{"results": {"added"}}`."""
+    """`{"address", "topic"}`: nothing of the topic, or (`*`) at all, is mailed there. `{"results": {"added"}}`.
+
+    Or a list, `{"entries"}` or `{"recipients"}`: `{"results": {"given", "added"}}`; all of it, or none.
+    """
     given = _read_definition(change.body)
     found = given.get("address"), given.get("topic", ALL)
     try:
+        if "address" not in given:
+            entries = read_list(given, change.instant, change.caller)
+            count = add_list(change.connection, entries, change.instant)
+            return 200, {"results": {"given": len(entries), "added": count}}
+        read_object(given, "the suppression", required=("address",), optional=("topic",))
         added = add_suppression(change.connection, *found, change.instant, change.caller)
     except DefinitionError as failure:
         raise ApiError(400, "The suppression can't be understood", str(failure)) from None
@@ -131,10 +159,23 @@ def delete_suppression(change: Change) -> tuple[int, dict[str, Any]]:
     given = _read_definition(change.body)
     found = given.get("address"), given.get("topic", ALL)
     try:
+        read_object(given, "the suppression", required=("address",), optional=("topic",))
         remove_suppression(change.connection, *found, change.instant, change.caller)
     except DefinitionError as failure:
         raise ApiError(400, "The suppression can't be understood", str(failure)) from None
     return 200, {"results": {"removed": True}}
+
+
+def put_pause(change: Change) -> tuple[int, dict[str, Any]]:
+    """No mail to a member is handed on any more. `{"results": {"paused", "changed"}}`."""
+    changed = pause(change.connection, change.instant, change.caller)
+    return 200, {"results": {"paused": True, "changed": changed}}
+
+
+def delete_pause(change: Change) -> tuple[int, dict[str, Any]]:
+    """Mails to members go again, by hand or automatically paused as they were. `{"results": {"paused"}}`."""
+    resume(change.connection, change.instant, change.caller)
+    return 200, {"results": {"paused": False}}
 
 
 ROUTES: Final[Mapping[str, Callable[[Change], tuple[int, dict[str, Any]]]]] = {
@@ -144,7 +185,13 @@ ROUTES: Final[Mapping[str, Callable[[Change], tuple[int, dict[str, Any]]]]] = {
     "PUT /api/v1/notifications/{notification}": put_notification,
     "DELETE /api/v1/notifications/{notification}": remove_notification,
     "POST /api/v1/notifications/{notification}/test": test_notification,
+    "POST /api/v1/notifications/{notification}/preview": previews.preview_notification,
     "PUT /api/v1/templates/{template}": put_template,
+    "POST /api/v1/templates/{template}/dry-run": dry_run_template,
+    "POST /api/v1/templates/{template}/preview": previews.preview_template,
+    "POST /api/v1/templates/{template}/test": previews.test_template,
     "POST /api/v1/suppressions": post_suppression,
     "DELETE /api/v1/suppressions": delete_suppression,
+    "PUT /api/v1/mail/pause": put_pause,
+    "DELETE /api/v1/mail/pause": delete_pause,
 }

@@ -40,7 +40,13 @@ def ask(evaluator: Connection, monkeypatch: pytest.MonkeyPatch) -> Ask:
     monkeypatch.setattr(app, "now", lambda: NOW)
 
     def ask(
-        method: str, path: str, body: Any = None, *, scopes: str = "cohorts:write", name: str = "me", **values: str
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        scopes: str = "cohorts:write",
+        name: str = "me",
+        **values: str,
     ) -> tuple[int, dict[str, Any]]:
         event = {
             "routeKey": f"{method} {path}",
@@ -166,16 +172,21 @@ def test_templates_are_checked_and_saved(ask: Ask) -> None:
     """Each change is a version; what would fail when it is sent is refused with its part and line."""
     path = "/api/v1/templates/{template}"
     template = {"subject": "Hi {{ user.id }}", "html": "<p>{{ user.id }}</p>", "text": "Hi", "topic": "news"}
-    assert ask("PUT", path, template, template="hello")[1]["results"] == {
-        "name": "hello",
-        "version": 1,
-        "changed": True,
-    }
-    assert ask("PUT", path, template, template="hello")[1]["results"]["changed"] is False
+    saved = {"name": "hello", "version": 1, "changed": True, "parts": ["html", "subject", "text", "topic"]}
+    assert ask("POST", f"{path}/dry-run", template, template="hello")[1]["results"] == saved
+    assert ask("PUT", path, template, template="hello")[1]["results"] == saved, "a dry run saves nothing"
+    assert ask("PUT", path, template, template="hello")[1]["results"] == {**saved, "changed": False, "parts": []}
+    other = {**template, "text": "Hello", "mjml": "<mjml></mjml>"}
+    changed = {**saved, "version": 2, "parts": ["mjml", "text"]}
+    assert ask("POST", f"{path}/dry-run", other, template="hello")[1]["results"] == changed
+    assert ask("PUT", path, other, template="hello")[1]["results"] == changed
     status, answer = ask("PUT", path, {**template, "html": "<p>\n{{ usr.id }}</p>"}, template="hello")
     assert (status, answer["errors"][0]["description"].partition(":")[0]) == (400, "html")
     assert "line 2: usr is unknown" in answer["errors"][0]["description"]
     assert ask("PUT", path, template, template="No Name")[0] == 400
+    assert ask("POST", f"{path}/dry-run", {**template, "html": "{{"}, template="hello")[0] == 400
+    long = {**template, "html": "<p>" + "ä" * 149_000, "text": "ä" * 149_000, "mjml": "ä" * 149_000}
+    assert ask("PUT", path, long, template="hello")[0] == 200
 
 
 def test_suppressions_are_added_and_removed(ask: Ask, evaluator: Connection) -> None:

@@ -9,11 +9,22 @@ from typing import Any
 
 import pytest
 
-from cohort_evaluator.channels import MOST_ENTRIES, USUAL_LIMIT, USUAL_PERIOD, read_notification
+from cohort_evaluator.aggregates import MOST, WAYS, read_aggregates
+from cohort_evaluator.channels import MOST_ENTRIES as MOST_NAMED
+from cohort_evaluator.channels import USUAL_LIMIT, USUAL_PERIOD, read_notification
+from cohort_evaluator.mails_due import CAPPED, DROPPED, USUAL_PATIENCE
 from mailer import outcomes
 from mailer.outcomes import PAUSES
-from mailer.template_checks import DEEPEST_LOOP, KNOWN, LONGEST, check_template
-from mailer.templates import LARGEST, LONGEST_SUBJECT, make_context, render
+from mailer.template_checks import DEEPEST_LOOP, KNOWN, LONGEST, MOST_NODES, check_template
+from mailer.templates import (
+    LARGEST,
+    LONGEST_SUBJECT,
+    LONGEST_TEXT,
+    MOST_DATA,
+    MOST_ENTRIES,
+    make_context,
+    render,
+)
 from mailer.webhooks import build_webhook, sign
 
 PAGE = (Path(__file__).parents[3] / "docs" / "notifications.md").read_text(encoding="utf-8")
@@ -36,6 +47,7 @@ BLOCKS = [value for language, text in FENCES.findall(PAGE) if language == "json"
 CHANNELS = [block for block in BLOCKS if len(block) == 1]
 (WEBHOOK,) = [block for block in BLOCKS if "type" in block]
 (TEMPLATE,) = [block for block in BLOCKS if "html" in block]
+(FIGURES,) = [block for block in BLOCKS if "calls_today" in block]
 
 
 @pytest.mark.parametrize("channel", CHANNELS, ids=str)
@@ -52,7 +64,7 @@ def test_fields_are_told() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \|([^|]*)\|", PAGE.partition("## Channels")[0], re.MULTILINE))
     assert set(rows) == set(NOTIFICATION)
     assert (rows["period"].strip(" `"), rows["limit"].strip()) == (USUAL_PERIOD, str(USUAL_LIMIT))
-    assert f"up to {MOST_ENTRIES:,}" in PAGE
+    assert f"up to {MOST_NAMED:,}" in PAGE
 
 
 def test_webhook_is_as_it_is_sent() -> None:
@@ -84,11 +96,22 @@ def test_template_is_one() -> None:
     }
 
 
+def test_figures_are_read() -> None:
+    """Each example is one, and each way has a row."""
+    assert len(read_aggregates(FIGURES)) == 4
+    rows = re.findall(
+        r"^\| (`\w+`(?:, `\w+`)*) \|", PAGE.partition("### Figures")[2].partition("### ")[0], re.MULTILINE
+    )
+    assert {name for row in rows for name in re.findall(r"\w+", row)} == set(WAYS)
+    assert f"up to {MOST}." in PAGE.partition("### Figures")[2]
+
+
 def test_limits_and_names_are_told() -> None:
     """Of templates, of states, and the pauses between attempts."""
     names = {name.partition(".")[0] for name in re.findall(r"`([\w.]+)`", PAGE.partition("### Templates")[2])}
     assert set(KNOWN) <= names
-    for number in (LONGEST["subject"], LONGEST["html"], LONGEST_SUBJECT, LARGEST):
+    limits = (LONGEST["subject"], LONGEST["html"], LONGEST_SUBJECT, LARGEST, LONGEST_TEXT, MOST_ENTRIES, MOST_DATA)
+    for number in (*limits, MOST_NODES):
         assert f"{number:,}" in PAGE.partition("### Templates")[2]
     states = {
         outcomes.SENT,
@@ -97,11 +120,14 @@ def test_limits_and_names_are_told() -> None:
         outcomes.UNKNOWN,
         outcomes.SUPPRESSED,
         outcomes.HELD_OUT,
+        CAPPED,
+        DROPPED,
     }
     assert (
         set(re.findall(r"^\| `(\w+)` \| ", PAGE.partition("| `state`")[2].partition("## Mails")[0], re.MULTILINE))
         == states
     )
+    assert f"| `give_up` | `{USUAL_PATIENCE}` |" in PAGE
     hours = [pause.total_seconds() / 3600 for pause in PAUSES]
     assert hours == [5 / 3600, 30 / 3600, 2 / 60, 10 / 60, 0.5, 1, 2, 4, 8, 12, 12, 12], "as the row of retrying says"
     assert DEEPEST_LOOP == 2
