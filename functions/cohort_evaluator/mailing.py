@@ -30,6 +30,7 @@ from common.quiet_hours import find_quiet_end, read_quiet_hours
 
 MOST_MAILS: Final = 1_000  # of one notification in one tick; the others are the next tick's
 MOST_LOOKED_AT: Final = 20_000  # in one tick
+AT_ONCE: Final = 2_000
 FAULTS: Final = (DefinitionError, psycopg2.DataError, psycopg2.ProgrammingError, psycopg2.IntegrityError)
 TEMPLATE: Final = """
 SELECT template::text, version FROM email_templates WHERE name = %s AND deleted_at IS NULL
@@ -105,20 +106,18 @@ class Mailing:
         while not self._pause and any(room.values()) and looked_at < MOST_LOOKED_AT:
             mails: list[_Mail] = []
             for told in self._live:
-                limit = room[told.notification_id]
-                found = self._prepare_safely(told, limit) if limit else []
-                if len(found) < limit:  # there are no more of it
-                    room[told.notification_id] = 0
-                mails += found
-            if not mails:
-                break
+                if limit := room[told.notification_id]:
+                    found, are_all = self._prepare_safely(told, limit)
+                    mails += found
+                    if are_all:
+                        room[told.notification_id] = 0
             looked_at += len(mails)
             for told_id in self._decide(sorted(mails, key=_order)):
                 room[told_id] = max(room[told_id] - 1, 0)
         self._report_dropped()
 
-    def _prepare_safely(self, told: Told, limit: int) -> list[_Mail]:
-        """The next mails of a notification. One that fails holds no other back, and is looked at no more."""
+    def _prepare_safely(self, told: Told, limit: int) -> tuple[list[_Mail], bool]:
+        """As `_prepare`. A notification that fails holds no other back, and is looked at no more."""
         self._cursor.execute("SAVEPOINT mails")
         try:
             return self._prepare(told, limit)
@@ -127,42 +126,40 @@ class Mailing:
             extra = {"notification": told.notification_id, "reason": type(failure).__name__}
             log.error("a notification failed", extra=extra)
             self.failed += 1
-            return []
+            return [], True
         finally:
             self._cursor.execute("RELEASE SAVEPOINT mails")
 
-    def _prepare(self, told: Told, limit: int) -> list[_Mail]:
-        taken = mails_due.take(self._cursor, told, self._instant, limit)
+    def _prepare(self, told: Told, limit: int) -> tuple[list[_Mail], bool]:
+        """The next that quiet hours hold, and up to a limit of others; whether these are all there are."""
+        taken = mails_due.take(self._cursor, told, self._instant, AT_ONCE)
         subjects = read_subjects(self._cursor, sorted(due.subject_id for due in taken))
         zones = {subject_id: find_zone(subject.traits) for subject_id, subject in subjects.items()}
         quiet: Json | None = told.notification.settings.get("quiet")
-        hours: dict[int, Json] = {}
-        ends: dict[int, datetime] = {}
-        if quiet:
-            for subject_id in (due.subject_id for due in taken):
-                zone = zones.get(subject_id)
-                hours[subject_id] = {**quiet, "time_zone": zone.key} if zone else quiet
-                if end := find_quiet_end(read_quiet_hours(hours[subject_id]), self._instant):
-                    ends[subject_id] = end
-        template = self._templates[told.notification_id]
-        open_ids = [due.subject_id for due in taken if due.subject_id not in ends]
-        companies = read_companies(self._cursor, open_ids) if open_ids else {}
-        aggregates = compute(self._cursor, template.get("aggregates", {}), open_ids, self._instant)
-        mails = []
+        mails: list[_Mail] = []
+        free: list[tuple[Due, Json]] = []
         for due in taken:
-            subject_id = due.subject_id
-            zone = zones.get(subject_id)
-            body: Json = {}
-            if subject_id not in ends:
-                body = {
-                    **self._build(told, due, subjects.get(subject_id, Subject("", [], {})), zone),
-                    "company": companies.get(subject_id),
-                    "aggregates": aggregates.get(subject_id, {}),
-                    "template": template,
-                    **({"quiet": hours[subject_id]} if quiet else {}),
-                }
-            mails.append(_Mail(due, told, zone or self._rules.zone, ends.get(subject_id), body))
-        return mails
+            zone = zones.get(due.subject_id)
+            hours = {"quiet": {**quiet, "time_zone": zone.key} if zone else quiet} if quiet else {}
+            if hours and (end := find_quiet_end(read_quiet_hours(hours["quiet"]), self._instant)):
+                mails.append(_Mail(due, told, self._rules.zone, end, {}))
+            else:
+                free.append((due, hours))
+        ids = [due.subject_id for due, _ in free[:limit]]
+        template = self._templates[told.notification_id]
+        companies = read_companies(self._cursor, ids) if ids else {}
+        aggregates = compute(self._cursor, template.get("aggregates", {}), ids, self._instant)
+        for due, hours in free[:limit]:
+            zone = zones.get(due.subject_id)
+            body = {
+                **self._build(told, due, subjects.get(due.subject_id, Subject("", [], {})), zone),
+                "company": companies.get(due.subject_id),
+                "aggregates": aggregates.get(due.subject_id, {}),
+                "template": template,
+                **hours,
+            }
+            mails.append(_Mail(due, told, zone or self._rules.zone, None, body))
+        return mails, len(taken) < AT_ONCE and len(free) <= limit
 
     def _build(self, told: Told, due: Due, subject: Subject, zone: ZoneInfo | None) -> Json:
         settings, cause = told.notification.settings, due.cause

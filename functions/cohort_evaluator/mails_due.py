@@ -115,7 +115,7 @@ SELECT d.id, d.subject_id, d.entered_at, d.cause, d.due_at
 FROM mails_due d
 JOIN memberships m ON m.cohort_id = %(cohort)s AND m.subject_id = d.subject_id AND m.exited_at IS NULL
 WHERE d.notification_id = %(notification)s AND d.dropped IS NULL AND d.ready_at <= %(instant)s
-ORDER BY d.due_at, d.entered_at, d.id COLLATE "C" LIMIT %(limit)s
+ORDER BY d.ready_at, d.due_at, d.entered_at, d.id LIMIT %(limit)s
 """
 HOLD: Final = """
 UPDATE mails_due d SET ready_at = held.ready_at, waits_for = held.waits_for
@@ -190,7 +190,7 @@ def end_all(cursor: Cursor) -> None:
 
 
 def take(cursor: Cursor, told: Told, instant: datetime, limit: int) -> list[Due]:
-    """The oldest whose time has come, of members."""
+    """Those of members whose time has come, whose came first."""
     values = {"notification": told.notification_id, "cohort": told.cohort_id, "instant": instant, "limit": limit}
     cursor.execute(TAKE, values)
     return [Due(*row) for row in cursor.fetchall()]

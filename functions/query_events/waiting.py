@@ -39,32 +39,36 @@ PARAMETERS: Final = (
     CURSOR,
 )
 PAUSE: Final = "SELECT began_at, reason, began_by, mails, bounces, complaints FROM mail_pauses WHERE ended_at IS NULL"
-# What each waits for, by what is known now.
-WAITING: Final = """
+# What may hold all mails of a notification.
+NAMED: Final = """
 WITH named AS MATERIALIZED (
-    SELECT n.notification_id, n.name, EXISTS (SELECT FROM mail_pauses WHERE ended_at IS NULL) AS is_paused,
-           EXISTS (SELECT FROM email_templates t WHERE t.name = n.definition #>> '{channel,mail,template}'
-                     AND t.deleted_at IS NULL) AS has_template
-    FROM notifications n WHERE %(notification)s::text IS NULL OR n.name = %(notification)s),
-waiting AS (
-    SELECT d.id, d.due_at, hashtextextended(d.id, 0) AS number, n.name, d.subject_id, d.entered_at, d.ready_at,
-           CASE WHEN n.is_paused THEN 'paused' WHEN d.ready_at > %(instant)s THEN d.waits_for
-                WHEN n.has_template THEN 'turn' ELSE 'template' END AS reason
-    FROM mails_due d JOIN named n USING (notification_id) WHERE d.dropped IS NULL)
+    SELECT n.notification_id, n.name,
+           CASE WHEN EXISTS (SELECT FROM mail_pauses WHERE ended_at IS NULL) THEN 'paused' END AS pause,
+           CASE WHEN EXISTS (SELECT FROM email_templates t WHERE t.name = n.definition #>> '{channel,mail,template}'
+                               AND t.deleted_at IS NULL) THEN 'turn' ELSE 'template' END AS turn
+    FROM notifications n WHERE %(notification)s::text IS NULL OR n.name = %(notification)s)
 """
-COUNTS: Final = WAITING + "SELECT name, reason, count(*) FROM waiting GROUP BY 1, 2"  # noqa: S608 (constants)
-FOUND: Final = """
+COUNTS: Final = """, counted AS (
+    SELECT notification_id, CASE WHEN ready_at > %(instant)s THEN waits_for END AS waits_for, count(*) AS number
+    FROM mails_due WHERE dropped IS NULL AND notification_id IN (SELECT notification_id FROM named) GROUP BY 1, 2)
+SELECT name, coalesce(pause, waits_for, turn), sum(number)::bigint
+FROM counted JOIN named USING (notification_id) GROUP BY 1, 2
+"""
+PEOPLE: Final = "SELECT DISTINCT person_id FROM identities WHERE value IN (%(person)s, lower(%(person)s))"
+FOUND: Final = """, waiting AS (
+    SELECT d.id, d.due_at, hashtextextended(d.id, 0) AS number, n.name, d.subject_id, d.entered_at, d.ready_at,
+           coalesce(n.pause, CASE WHEN d.ready_at > %(instant)s THEN d.waits_for END, n.turn) AS reason
+    FROM mails_due d JOIN named n USING (notification_id) WHERE d.dropped IS NULL)
 SELECT due_at, number, id, name, subject_id, entered_at, reason, ready_at FROM waiting
 WHERE (due_at, number) < (%(time)s, %(key)s) AND (%(reason)s::text IS NULL OR reason = %(reason)s)
-  AND (%(person)s::text IS NULL
-       OR subject_id IN (SELECT person_id FROM identities WHERE value IN (%(person)s, lower(%(person)s))))
+  AND (%(people)s::int[] IS NULL OR subject_id = ANY (%(people)s::int[]))
 ORDER BY due_at DESC, number DESC LIMIT %(limit)s
 """
 
 
 def count_waiting(database: DatabaseCursor, instant: datetime, notification: str | None = None) -> dict[str, Json]:
     """Of each notification for which somebody waits {reason: how many}, with all reasons."""
-    database.execute(COUNTS, {"instant": instant, "notification": notification})
+    database.execute(NAMED + COUNTS, {"instant": instant, "notification": notification})
     found: dict[str, Json] = {}
     for name, reason, count in database.fetchall():
         found.setdefault(name, dict.fromkeys(REASONS, 0))[reason] = count
@@ -90,8 +94,12 @@ def answer_waiting(request: Request) -> bytes:
     values = {**usual, **read_own(request.given, PARAMETERS)}
     (time, key), size = read_position(values), values.get("per_page", USUAL_PAGE)
     with request.connect().cursor() as database:
-        values = {**values, "instant": request.instant, "time": time, "key": key, "limit": size + 1}
-        database.execute(WAITING + FOUND, values)
+        people = None
+        if values["person"] is not None:
+            database.execute(PEOPLE, values)
+            people = [found for (found,) in database.fetchall()]
+        values |= {"people": people, "instant": request.instant, "time": time, "key": key, "limit": size + 1}
+        database.execute(NAMED + FOUND, values)
         entries = _show(database, database.fetchall(), request.caller)
     return encode_json(show_page(Page(WAITING_PATH, request.given, size, entries), request.caller))
 

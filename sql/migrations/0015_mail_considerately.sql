@@ -13,8 +13,9 @@ CREATE TABLE mails_due (
     dropped         text                      -- why it does not go, in words, until that is reported
 );
 CREATE UNIQUE INDEX mails_due_subject ON mails_due (notification_id, subject_id) WHERE dropped IS NULL;
-CREATE INDEX mails_due_ready ON mails_due (notification_id, ready_at) WHERE dropped IS NULL;
+CREATE INDEX mails_due_ready ON mails_due (notification_id, ready_at, due_at, entered_at, id) WHERE dropped IS NULL;
 CREATE INDEX mails_due_age ON mails_due (notification_id, due_at) WHERE dropped IS NULL;
+CREATE INDEX mails_due_pages ON mails_due (due_at, hashtextextended(id, 0)) WHERE dropped IS NULL;
 CREATE INDEX mails_due_person ON mails_due (subject_id);
 CREATE INDEX mails_due_dropped ON mails_due (due_at, id) WHERE dropped IS NOT NULL;
 
