@@ -45,10 +45,11 @@ class Ledger:
 
     def claim(self, name: str, now: datetime) -> Claimed:
         """Claims an id for a send."""
+        if self._write(name, "claimed", 1, now, "attribute_not_exists(id)", {}):  # nearly all are new
+            return Claimed(Claim.OURS, 1)
         found = self._client.get_item(TableName=self._table, Key={"id": {"S": name}}, ConsistentRead=True).get("Item")
         if found is None:
-            claimed = self._write(name, "claimed", 1, now, "attribute_not_exists(id)", {})
-            return Claimed(Claim.OURS if claimed else Claim.BUSY, 1)
+            return Claimed(Claim.BUSY, 1)
         state, attempt = found["state"]["S"], int(found["attempt"]["N"])
         if state in ("settled", "unknown"):
             return Claimed(Claim.SETTLED, attempt)
@@ -86,8 +87,8 @@ class Ledger:
                 ExpressionAttributeNames={"#at": "at"},
                 ExpressionAttributeValues={":at": {"S": at}},
             )
-        except ClientError as failure:
-            if failure.response["Error"]["Code"] != "ConditionalCheckFailedException":
+        except (AwsError, ClientError) as failure:
+            if not is_taken(failure):
                 raise
 
     def is_paused(self, now: datetime) -> bool:

@@ -31,6 +31,7 @@ from s3_loader.loading import Loader
 from tests.integration.batches import parse
 from tests.integration.conftest import NOW, Connect
 from tests.integration.test_loading import select
+from tests.unit.mailer.conditions import Conditions
 from tests.unit.mailer.test_members import BODY as MAIL
 from tests.unit.mailer.test_sending import BODY as DIGEST
 from tests.unit.mailer.test_sending import CrashError
@@ -57,40 +58,22 @@ class Message:
     received: int = 0
 
 
-class Conditions:
+class Dynamo(Conditions):
     """DynamoDB, as far as the ledger uses it."""
 
     def __init__(self, world: "World") -> None:
-        self.items: dict[str, Any] = {}
+        super().__init__()
         self._world = world
 
-    def get_item(self, *, Key: Any, **_: Any) -> Any:  # noqa: N803 (boto3's names)
+    def get_item(self, **given: Any) -> Any:
         """An item, if it is there."""
         self._world.fail_maybe()
-        found = self.items.get(Key["id"]["S"])
-        return {} if found is None else {"Item": found}
+        return super().get_item(**given)
 
-    def put_item(
-        self,
-        *,
-        Item: Any,  # noqa: N803
-        ConditionExpression: str,  # noqa: N803
-        ExpressionAttributeValues: Any = None,  # noqa: N803
-        **_: Any,
-    ) -> None:
-        """Writes an item where the condition holds of what is there."""
+    def put_item(self, **given: Any) -> Any:
+        """Writes an item where the condition holds."""
         self._world.fail_maybe()
-        known, values = self.items.get(Item["id"]["S"]), ExpressionAttributeValues or {}
-        for part in ConditionExpression.split(" AND "):
-            name, value = part.split(" = ") if " = " in part else (part, "")
-            holds = (
-                known is None
-                if part == "attribute_not_exists(id)"
-                else known and known[name.strip("#")] == values[value]
-            )
-            if not holds:
-                raise ClientError({"Error": {"Code": "ConditionalCheckFailedException"}}, "PutItem")
-        self.items[Item["id"]["S"]] = Item
+        super().put_item(**given)
         self._world.fail_maybe()
 
 
@@ -155,7 +138,7 @@ class World:
     kinds: Counter[str] = field(default_factory=Counter)  # of faults
 
     def __post_init__(self) -> None:
-        self.ledger = Conditions(self)
+        self.ledger = Dynamo(self)
         self.outbox = Store(self, self.queue)
         self.raw = Store(self, self.reports)
         self.sender = Sender(

@@ -8,11 +8,11 @@ from typing import Any
 from common.aws import AwsError
 from mailer.members import MemberMails
 from mailer.sending import LaterError
+from tests.unit.mailer.conditions import Conditions
 from tests.unit.mailer.test_members import BODY
-from tests.unit.mailer.test_sending import CrashError, World, client
+from tests.unit.mailer.test_sending import CrashError, World
 
 SCHEDULES = 1_000
-__all__ = ["client"]
 
 
 class MemberWorld(World):
@@ -57,9 +57,9 @@ class MemberWorld(World):
             self.sender.send({**BODY, "id": name})
 
 
-def test_nobody_is_mailed_who_must_not_be(client: Any) -> None:
+def test_nobody_is_mailed_who_must_not_be() -> None:
     """Wherever the function dies, and whenever she unsubscribes."""
-    world, ends = MemberWorld(client), set()
+    world, ends = MemberWorld(Conditions()), set()
     for number in range(SCHEDULES):
         name, world.random, world.is_forbidden = f"n{number}", Random(number), False
         while world.read_state(name) not in ("settled", "unknown"):
