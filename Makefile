@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo run replay logs api-key test test-console vendor test-clients test-openapi fuzz oracle check bench bench-cohorts build format docs lock clean \
+.PHONY: help demo run replay logs api-key test test-console vendor test-clients test-openapi fuzz oracle check bench bench-cohorts bench-mails build format docs lock clean \
 	check-style check-types check-template check-build check-tests
 
 ARCH ?= arm64
@@ -35,7 +35,7 @@ help: ## list the commands
 	@echo "             PYTHON=/path/to/python (for a new .venv)      ARGS='…' (passed on to test and to the local stack's commands)"
 
 ##@ The local stack
-demo: $(STAMP) ## start the stack, load every provider's sample events, look one recipient up, stop
+demo: $(STAMP) ## start the stack, load every provider's sample events, look one recipient up, tell of a cohort, stop
 	@$(PY) -m local demo $(ARGS)
 
 run: $(STAMP) ## start the whole stack on 127.0.0.1 and stay; Ctrl-C stops it
@@ -104,6 +104,9 @@ USERS ?= 50000
 COHORTS ?= 50
 bench-cohorts: $(DUCKDB) ## measure ticks of COHORTS cohorts over USERS and EVENTS beside judging everybody, and DuckDB
 	@$(PY) -m bench.cohorts --users $(USERS) --events $(EVENTS) --cohorts $(COHORTS) $(ARGS)
+
+bench-mails: $(STAMP) ## measure how much of SES's send rate the mailer uses, against a stand-in that throttles
+	@$(PY) -m bench.mails $(ARGS)
 
 BUILD_DIR ?= .aws-sam/build
 build: $(STAMP) ## sam build for ARCH into .aws-sam/build

@@ -15,6 +15,7 @@ from mailer.templates import Rendered
 
 _LOCAL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}\Z")
 _DOMAIN = re.compile(r"(?=.{1,253}\Z)([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9-]{2,63}\Z")
+_CONTROLS: Final = dict.fromkeys({*range(32), 127} - {ord("\n"), ord("\t")})
 _WHOLE: Final = ("list-unsubscribe", "message-id")  # can't be folded, and are no text that may be encoded
 LONGEST_ADDRESS: Final = 320  # characters; RFC 5321, 4.5.3.1
 LONGEST_LINE: Final = 998  # bytes; RFC 5322, 2.1.1
@@ -116,5 +117,4 @@ def _name(address: str, name: str) -> Address:
 def clean(text: str) -> str:
     """Lines that end in one way, without control characters and halves of characters."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
-    kept = "".join(each for each in lines if each in "\n\t" or (each >= " " and each != "\x7f"))
-    return kept.encode(errors="replace").decode()
+    return lines.translate(_CONTROLS).encode(errors="replace").decode()
