@@ -1,7 +1,7 @@
 """What answers about cohorts share: which cohort is meant, whom a subject is, and why something changed.
 
 A cause is what the evaluator wrote with a transition: of each condition that looks at data whether it held, and the
-newest of the events that it found (functions/cohort_evaluator/compile.py).
+newest of the events that it found (functions/cohort_evaluator/parts.py).
 """
 
 from collections.abc import Collection, Mapping, Sequence
