@@ -30,7 +30,7 @@ HEADERS = [
 ]
 STYLE = """
 .mail { width: 100%; height: 32rem; border: 1px solid var(--line); border-radius: 8px; background: #fff; }
-.actions { display: flex; flex-wrap: wrap; gap: .6rem; margin: .8rem 0; }
+.actions { display: flex; flex-wrap: wrap; align-items: center; gap: .6rem 1.2rem; margin: .8rem 0; }
 .actions form { margin: 0; }
 td { overflow-wrap: anywhere; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; }
@@ -54,7 +54,9 @@ def show_list(mails: Sequence[Mail]) -> Response:
         return _answer("Sent mails", content, current=True)
     rows = "".join(_write_row(mail) for mail in mails[:MOST_SHOWN])
     more = f'<p class="hint">The newest {MOST_SHOWN} of {len(mails):,}.</p>' if len(mails) > MOST_SHOWN else ""
-    heads = "".join(f'<th scope="col">{name}</th>' for name in ("Time (UTC)", "Subject", "To", "From", "Template", ""))
+    heads = "".join(
+        f'<th scope="col">{name}</th>' for name in ("Time (UTC)", "Subject", "To", "From", "Template", "SES told")
+    )
     table = f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
     content = f'<div class="title"><h1>Sent mails</h1><a href="{INBOX}">Look again</a></div>{table}{more}'
     return _answer("Sent mails", content, current=True)
@@ -115,7 +117,7 @@ def _write_links(mail: Mail, html: str) -> str:
     if not links:
         return ""
     items = "".join(f'<li><a href="{place(mail)}/click/{n}">{escape(link)}</a></li>' for n, link in enumerate(links))
-    return f"<section><details><summary>{len(links)} links</summary><ol>{items}</ol></details></section>"
+    return f"<section><details><summary>Links</summary><ol>{items}</ol></details></section>"
 
 
 def show_html(mail: Mail) -> Response:

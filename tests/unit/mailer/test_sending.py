@@ -21,7 +21,7 @@ from mailer.ledger import BROKEN_OFF, Claim, Ledger
 from mailer.outcomes import LONGEST_PAUSE
 from mailer.outgoing import Outgoing
 from mailer.pace import TooManyError
-from mailer.sending import FRESH, HOLD_PAUSE, LONGEST_WAIT, MOST_RECEIVED, LaterError, Sender, Waiting
+from mailer.sending import FRESH, HOLD_PAUSE, LONGEST_WAIT, MOST_RECEIVED, LaterError, Sender, Waiting, make_tags
 from tests.unit.mailer.conditions import Conditions
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -358,3 +358,10 @@ def test_digest_is_one_mail_whatever_a_title_holds(client: Any) -> None:
     notification = {**BODY["notification"], "channel": {"email": {"to": ["\u00fc@example.com"]}}}
     assert world.sender.send({**BODY, "id": "b", "notification": notification}) == "failed"
     assert "malformed" in world.reports[-1]["error"]
+
+
+def test_tags_lead_back_to_where_a_mail_came_from() -> None:
+    """SES tells them with each event: the outbox's id, the notification, and of a mail to a member its template."""
+    tags = {"mailwake-id": "a", "mailwake-notification": "team"}
+    assert make_tags({**BODY, "id": "a"}) == tags
+    assert make_tags({**BODY, "id": "a", "template": {"name": "hello"}}) == {**tags, "mailwake-template": "hello"}
