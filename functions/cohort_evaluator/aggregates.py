@@ -1,8 +1,7 @@
 """What a template tells of a member's events in figures: counts, sums, the newest and the most frequent values.
 
 A template declares them by name, each with events, a field and a window in the words of cohorts' definitions
-(definitions.py). One statement works all of them out for all members at once: of each figure e are the events that may
-count, m those that match and are in the window, a one row for each member who has any.
+(definitions.py). One statement works all of them out for all members at once, from events as conditions find them.
 """
 
 import math
@@ -18,13 +17,15 @@ from pypika import PostgreSQLQuery as Query
 from pypika import functions as fn
 from pypika.terms import LiteralValue, Term
 
-from cohort_evaluator.conditions import ACTIVITIES, USER, Calendar, Field, Pattern, Window
+from cohort_evaluator.conditions import USER, Field, Pattern, Window
 from cohort_evaluator.definitions import read_field, read_pattern, read_window
-from cohort_evaluator.fields import check, find_number, find_scalar, find_value, join_on, list_tables, list_values
+from cohort_evaluator.fields import find_number, find_scalar
+from cohort_evaluator.matching import match, match_window
+from cohort_evaluator.parts import Parts
 from cohort_evaluator.reading import DefinitionError, read_object
-from cohort_evaluator.sources import Sources
-from cohort_evaluator.terms import Binder, Cast, Infix, Written, coalesce
-from cohort_evaluator.windows import enter, find_earliest, leave, limit
+from cohort_evaluator.sources import Sources, candidates
+from cohort_evaluator.terms import Cast, Infix, Written
+from cohort_evaluator.windows import find_earliest
 from common.clock import format_instant
 from common.events import Json
 from common.json_text import decode_json
@@ -37,7 +38,6 @@ WAYS: Final = (COUNT, *NUMBERS, *VALUES)
 WHEN: Final = "occurred_at"  # what `last` may ask for beside a field
 NUMERIC: Final = ("duration", "status")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,59}\Z")
-_MEMBERS: Final = Table("members")
 
 
 class Aggregate(NamedTuple):
@@ -118,63 +118,35 @@ def build_statement(
     aggregates: Sequence[Aggregate], subjects: Sequence[int], instant: datetime
 ) -> tuple[str, dict[str, Any]]:
     """SQL that gives of each subject its id and the values, in their order; and the bound values."""
-    binder = Binder()
-    ids, at = binder.bind(list(subjects), "int[]").get_sql(), binder.bind(instant, "timestamptz").get_sql()
-    members = Written(f"SELECT subject_id, {at} AS at FROM unnest({ids}) AS subject_id")  # noqa: S608 (places of values)
-    parts: list[tuple[Any, str]] = [(members, _MEMBERS.get_table_name())]
-    found = []
-    for number, aggregate in enumerate(aggregates):
-        since = find_earliest(aggregate.window, instant)
-        event, matched = Table(f"e{number}"), Table(f"m{number}")
-        parts.append((Sources(USER).read_tables(aggregate.pattern.kind, since, binder, _MEMBERS), f"e{number}"))
-        parts.append((_match(aggregate, event, since, binder, instant), f"m{number}"))
-        parts.append((_reduce(aggregate, matched), f"a{number}"))
-        found.append(Table(f"a{number}"))
-    query: Any = Query.from_(_MEMBERS)
-    for part, name in [(periods, name) for name, periods in binder.shared.values()] + parts:
-        query = query.with_(part, name)
-    query = query.select(_MEMBERS.subject_id)
+    parts = Parts(Sources(USER), instant, {})
+    ids, at = parts.binder.bind(list(subjects), "int[]").get_sql(), parts.binder.bind(instant, "timestamptz").get_sql()
+    people = Written(f"SELECT subject_id, {at} AS at FROM unnest({ids}) AS subject_id")  # noqa: S608 (places of values)
+    found = [parts.add(_reduce(one, _match(parts, one)), "a") for one in aggregates]
+    query = parts.begin(people).select(candidates.subject_id)
     for number, table in enumerate(found):
-        query = query.left_join(table).on(table.subject_id == _MEMBERS.subject_id)
+        query = query.left_join(table).on(table.subject_id == candidates.subject_id)
         query = query.select(table.value.as_(f"value{number}"))
-    return query.get_sql(), binder.values
+    return query.get_sql(), parts.binder.values
 
 
-def _match(aggregate: Aggregate, event: Table, since: datetime | None, binder: Binder, instant: datetime) -> Any:
-    """The events that match and are in the window: subject_id, occurred_at, key, n (how many it stands for), value."""
+def _match(parts: Parts, aggregate: Aggregate) -> Table:
+    """The events that match, with the value of the field."""
     pattern, window, field = aggregate.pattern, aggregate.window, aggregate.field
-    tested = list_values(pattern, event, binder)
-    value: Term = LiteralValue("NULL")
-    wanted = None
-    if field is not None and field.name == WHEN:
-        value = event.occurred_at
-    elif field is not None:
-        wanted = find_value(pattern.kind, field, event, binder)
-        value = find_number(wanted) if aggregate.way in NUMBERS else find_scalar(wanted)
-    query: Any = Query.from_(event)
-    for table, is_there in list_tables(pattern.kind, [one for one, _ in tested] + ([wanted] if wanted else [])):
-        query = (query.join(table) if is_there else query.left_join(table)).on(join_on(table, event))
-    n: Term = LiteralValue("1::bigint")
-    if pattern.kind in ACTIVITIES:
-        query = query.where(Table("operations").activity_type == binder.bind(pattern.kind))
-        n = Cast(coalesce(event.weight, 1), "bigint")
-    for one, test in tested:
-        query = query.where(check(one, test, binder))
-    if isinstance(window, Calendar):
-        query = query.where(event.occurred_at >= binder.bind(since))
-    for criterion in limit(window, event.occurred_at, binder):
-        query = query.where(criterion)
-    query = query.where(enter(window, event.occurred_at, binder, instant) <= event.at)
-    query = query.where(leave(window, event.occurred_at, binder, instant) > event.at)
-    if field is not None:
-        query = query.where(value.notnull())
-    return query.select(event.subject_id, event.occurred_at, event.key, n.as_("n"), value.as_("value"))
+    if field is None:
+        return match(parts, pattern, find_earliest(window, parts.earliest), window=window)
+    if field.name == WHEN:
+        since = find_earliest(window, parts.earliest)
+        return match(parts, pattern, since, window=window, value=lambda event: event.occurred_at)
+    return match_window(parts, pattern, window, field, find_number if aggregate.way in NUMBERS else find_scalar)
 
 
 def _reduce(aggregate: Aggregate, matched: Table) -> Any:
-    """One row for each member: subject_id, value."""
-    query: Any = Query.from_(matched)
+    """Of those in the window one row for each member: subject_id, value."""
+    query: Any = Query.from_(matched).where(matched.enters <= matched.at)
     of, value = matched.subject_id, matched.value
+    if aggregate.way == COUNT:
+        return query.select(of, fn.Sum(matched.n).as_("value")).groupby(of)
+    query = query.where(value.notnull())
     if aggregate.way == "last":
         query = query.distinct_on(of).select(of, _as_text(aggregate, value).as_("value")).orderby(of)
         return query.orderby(matched.occurred_at, order=Order.desc).orderby(matched.key, order=Order.desc)
@@ -184,10 +156,8 @@ def _reduce(aggregate: Aggregate, matched: Table) -> Any:
         query = query.orderby(fn.Sum(matched.n), order=Order.desc)
         query = query.orderby(fn.Max(matched.occurred_at), order=Order.desc)
         return query.orderby(Infix(Cast(value, "text"), " COLLATE ", LiteralValue('"C"')))
-    if aggregate.way == COUNT:
-        found: Any = fn.Sum(matched.n)
-    elif aggregate.way == "sum":
-        found = fn.Sum(Infix(value, " * ", matched.n))
+    if aggregate.way == "sum":
+        found: Any = fn.Sum(Infix(value, " * ", matched.n))
     else:
         found = fn.Min(value) if aggregate.way == "min" else fn.Max(value)
     return query.select(of, found.as_("value")).groupby(of)

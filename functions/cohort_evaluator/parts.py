@@ -97,12 +97,19 @@ class Parts:
         )
         return str(query.get_sql())
 
-    def _join_leaves(self) -> Any:
-        query = Query.from_(candidates)
+    def begin(self, people: Any = None) -> Any:
+        """A query of the candidates, behind all CTEs; `people` are these where they are no table."""
+        query: Any = Query.from_(candidates)
+        if people is not None:
+            query = query.with_(people, candidates.get_table_name())
         for name, periods in self.binder.shared.values():
             query = query.with_(periods, name)
         for part, name in self._parts:
             query = query.with_(part, name)
+        return query
+
+    def _join_leaves(self) -> Any:
+        query = self.begin()
         for leaf in self._leaves:
             table = Table(leaf.name)
             query = query.left_join(table).on(table.subject_id == candidates.subject_id)
