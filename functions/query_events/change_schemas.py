@@ -6,7 +6,7 @@ functions/change_cohorts answers these; a test holds its table of routes against
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from query_events.lookup_schemas import COUNT, TEXT, Schema, describe, list_of
+from query_events.lookup_schemas import COUNT, TEXT, Schema, describe, list_of, or_null
 from query_events.routing import Input
 
 WRITE: Final = "cohorts:write"
@@ -15,7 +15,10 @@ TOPIC: Final[Schema] = {"type": "string", "pattern": "^([*]|[a-z0-9][a-z0-9-]{0,
 ADDRESS: Final[Schema] = {"type": "string", "minLength": 3, "maxLength": 320}
 TRUTH: Final[Schema] = {"type": "boolean"}
 OBJECT: Final[Schema] = {"type": "object"}
+# What the other function takes at most.
 MOST_ENTRIES: Final = 10_000
+MOST_DAYS: Final = 90
+MOST_RECIPIENTS: Final = 10
 
 
 class Change(NamedTuple):
@@ -146,7 +149,7 @@ CHANGES: Final = (
         "/api/v1/cohorts/dry-run",
         "Who would have entered and left in the last days, without saving anything",
         OBJECT,
-        _take("definition", definition=OBJECT, days={"type": "integer", "minimum": 1, "maximum": 31}),
+        _take("definition", definition=OBJECT, days={"type": "integer", "minimum": 1, "maximum": MOST_DAYS}),
         {
             "definition": {
                 "name": "calls",
@@ -193,7 +196,7 @@ CHANGES: Final = (
             "required": ["notification", "channel", "is_due", "message"],
             "properties": {"is_due": TRUTH, "is_member": TRUTH, "held_out": TRUTH, "message": OBJECT},
         },
-        _take(user=USER),
+        or_null(_take(user=USER)),
         {},
         refusals=(404,),
     ),
@@ -231,7 +234,7 @@ CHANGES: Final = (
             "user",
             "to",
             user=USER,
-            to={"type": "array", "minItems": 1, "maxItems": 10, "items": ADDRESS},
+            to={"type": "array", "minItems": 1, "maxItems": MOST_RECIPIENTS, "items": ADDRESS},
             version=VERSION,
         ),
         {"user": "ada", "to": ["rep@example.com"]},

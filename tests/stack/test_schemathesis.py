@@ -12,9 +12,10 @@ import pytest
 
 from admin.api_keys import create_api_key
 from cohort_evaluator.evaluation import evaluate_cohorts
-from cohort_evaluator.store import save_cohort
+from cohort_evaluator.store import save_cohort, save_template
 from common.clock import now
 from local.stack import Stack
+from query_events.change_schemas import HELLO
 from tests.stack.client import await_events, call, make_event, make_recipient, post
 
 MOST_REQUESTS = 60  # for each path, of those that are drawn; those at the edges of each parameter come on top
@@ -62,13 +63,14 @@ def bind(name: str, *values: str) -> str:
 
 
 def evaluate_cohort(stack: Stack) -> None:
-    """Saves a cohort that everybody with mail is in, and one that keeps it from being deleted; evaluates them."""
+    """Saves a cohort that everybody with mail is in, one that keeps it from being deleted, and a template."""
     members = {"did": {"event": "mail"}, "count": {">=": 1}, "window": {"ever": True}}
     definition = {"name": "got-mail", "title": "Got mail", "subject": "user", "members": members}
     keeping = {**definition, "name": "keeping", "members": {"cohort": "got-mail"}}
     with contextlib.closing(psycopg2.connect(stack.database_dsn(), options="-c timezone=UTC")) as connection:
         save_cohort(connection, definition, now(), "test")
         save_cohort(connection, keeping, now(), "test")
+        save_template(connection, "hello", HELLO, now(), "test")
         evaluate_cohorts(connection, now())
 
 

@@ -6,7 +6,11 @@ import pytest
 from openapi_spec_validator import validate
 
 from change_cohorts.changes import ROUTES as CHANGING
+from change_cohorts.previews import MOST_RECIPIENTS
+from cohort_evaluator.rehearsal import MOST_DAYS
+from cohort_evaluator.suppression_lists import MOST
 from common.errors import ApiError
+from query_events import change_schemas
 from query_events.answers import answer_error
 from query_events.change_schemas import CHANGES, INPUTS, Change
 from query_events.given import recognise
@@ -37,6 +41,13 @@ def test_document_has_all_that_changes_something() -> None:
     """Each route of the function that does: a new one needs a row in change_schemas.py; its variables are known."""
     assert {change.key for change in CHANGES} == set(CHANGING)
     assert {name for change in CHANGES for name in re.findall(r"\{(\w+)\}", change.path)} <= set(INPUTS)
+
+
+def test_limits_are_those_of_the_function() -> None:
+    """What is declared to be taken is taken."""
+    assert change_schemas.MOST_DAYS == MOST_DAYS
+    assert change_schemas.MOST_ENTRIES == MOST
+    assert change_schemas.MOST_RECIPIENTS == MOST_RECIPIENTS
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.key)
