@@ -17,6 +17,7 @@ BOUNCED = "bounced-lately"
 FAILING = "failed-call"
 ACTIVE = "active-companies"
 GONE = "old-campaign"
+CAME_BACK = "came-back"  # a goal; tests/console/telling.py lets people enter
 CIRCLE = ("circle-one", "circle-two")
 HOSTILE = "hostile"
 MAIL = {"event": "mail", "where": {"type": "bounced"}}
@@ -40,6 +41,7 @@ DEFINITIONS = (
     }),
     define(ACTIVE, "Companies with calls in the last week", count({"event": "call"}, 1, "7 days"), "company"),
     define(GONE, "Got the old campaign", count({"event": "mail"}, 1, "7 days")),
+    define(CAME_BACK, "Called again after the mail", count({"event": "screen"}, 1)),
     define(CIRCLE[0], "Not in the other one", {"not": {"cohort": CIRCLE[1]}}),
     define(CIRCLE[1], "In neither", {"not": {"cohort": CIRCLE[0]}}),
 )  # fmt: skip

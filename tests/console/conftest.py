@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response
 
+from admin.api_keys import create_api_key
 from local.stack import Stack
-from tests.console import calls, cohorts, traffic
+from tests.console import calls, cohorts, telling, traffic
 from tests.console.chromium import open_browser
 from tests.console.provider import CLIENT_ID, Provider
 from tests.unit.authorizer.oidc_issuer import AUDIENCE
@@ -37,6 +38,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         traffic.load(running)
         calls.load(running)
         cohorts.load(running)
+        telling.load(running)
         yield running
 
 
@@ -110,10 +112,10 @@ class Visit:
             assert page.evaluate("() => window.hacked") is None
 
     def find_faults(self) -> list[str]:
-        """What axe-core finds on the page as it is."""
+        """What axe-core finds on the page as it is; not in frames, which are closed to it, too."""
         if not self.page.evaluate("() => 'axe' in window"):
             self.page.evaluate(AXE.read_text())
-        found = self.page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+        found = self.page.evaluate("() => axe.run(document, {resultTypes: ['violations'], iframes: false})")
         return [
             f"{fault['id']}: {node['target']} {node['failureSummary']}"
             for fault in found["violations"]
@@ -140,11 +142,15 @@ def sign_in(visit: Visit, stack: Stack, key: str = "") -> Page:
     return page
 
 
+SCOPES = ("events:read", "pii:read", "cohorts:write")
+
+
 @pytest.fixture(scope="session")
 def signed_in(browser: Browser, stack: Stack) -> Any:
-    """The cookies of somebody who is signed in, for tests of views."""
+    """The cookies of somebody who is signed in and may change what is told, for tests of views."""
+    key = create_api_key(stack.client("dynamodb"), stack.name("ApiKeysTable"), name="editor", scopes=SCOPES)
     visit = Visit(browser)
-    sign_in(visit, stack)
+    sign_in(visit, stack, key)
     visit.check()
     state = visit.context.storage_state()
     visit.context.close()
@@ -168,3 +174,4 @@ def hostile(stack: Stack) -> None:
     calls.load_hostile(stack)
     traffic.load_hostile(stack)
     cohorts.load_hostile(stack)
+    telling.load_hostile(stack)

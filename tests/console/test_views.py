@@ -193,7 +193,7 @@ def test_delivery_has_the_figures_of_its_lines(page: Page) -> None:
     by_day = sum(int(row.locator("td").nth(find_column(page)).inner_text()) for row in rows.all())
     assert by_day == int(total.locator("td").first.inner_text()) > 20
     page.get_by_label("By").select_option("provider")
-    expect(page.locator(".legend").first).to_have_text("SparkPost")
+    expect(page.locator(".legend").first.locator("li").first).to_have_text("SparkPost")
 
 
 @pytest.mark.usefixtures("hostile")

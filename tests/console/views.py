@@ -6,7 +6,8 @@ from urllib.parse import quote
 from playwright.sync_api import Page, expect
 
 from local.stack import Stack
-from tests.console.cohorts import CIRCLE, FAILING
+from tests.console import telling
+from tests.console.cohorts import CAME_BACK, CIRCLE, FAILING
 from tests.console.traffic import ADA, HOSTILE, MARKUP
 
 
@@ -47,6 +48,21 @@ VIEWS = (
     View(at("cohorts", FAILING), "Who entered and left", "cohort"),
     View(at("cohorts", CIRCLE[0]), "Nobody is in now."),
     View(at("cohorts", "nothing"), "There is no such cohort."),
+    View(at("notifications"), "when somebody enters or leaves", "notifications"),
+    View(at("notifications", telling.MAIL, f"goal={CAME_BACK}"), "To be mailed"),
+    View(at("notifications", telling.HOOK), "It answered 503 (status 503)."),
+    View(at("notifications", "nothing"), "There is no such notification."),
+    View(at("deliveries"), "Whether it went", "deliveries"),
+    View(at("deliveries", "", "state=failed&recipient=nobody@example.com"), "None of the deliveries fits."),
+    View(at("deliveries", "mail-9-501"), "Html: line 3: name is missing."),
+    View(at("deliveries", "nothing"), "There is no such delivery."),
+    View(at("suppressions"), "Put on the list by hand, by ann.", "suppressions"),
+    View(at("suppressions", "", f"address={ADA}"), "It is on the list."),
+    View(at("suppressions", "", "address=nobody@example.com"), "It is not on the list."),
+    View(at("templates"), "Your first call met a 400!", "templates"),
+    View(at("templates", telling.WELCOME, f"goal={CAME_BACK}"), "To be mailed", "template"),
+    View(at("templates", telling.WELCOME, "user=member3"), "Nothing is loaded from elsewhere"),
+    View(at("templates", "nothing"), "There is no such template."),
     View(at("arrivals"), "Could not be read", "arrivals"),
     View("#/nothing", "There is no such view"),
 )

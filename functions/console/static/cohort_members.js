@@ -1,7 +1,8 @@
 // Who is in a cohort, or was at an instant, who entered and left, and what either rests on.
-import { ask, paths } from "./api.js";
-import { html, useState } from "./dom.js";
-import { Loading, Nothing, Select, Time, Trouble, useLoaded } from "./parts.js";
+import { paths } from "./api.js";
+import { html } from "./dom.js";
+import { Entries, useList } from "./lists.js";
+import { Select, Time } from "./parts.js";
 import { link, narrow } from "./place.js";
 import { plural } from "./words.js";
 
@@ -12,34 +13,6 @@ const REASONS = {
   deleted: "The cohort was deleted.",
 };
 const EVENTS = { mail: "mail", call: "API call", action: "action", page: "page", screen: "screen" };
-
-// A list whose pages follow each other.
-function useList(path, parameters) {
-  const key = JSON.stringify([path, parameters]);
-  const first = useLoaded((signal) => ask(path, parameters, signal), key);
-  const [kept, setMore] = useState({ key: null, pages: [] });
-  const more = kept.key === key ? kept : { key, pages: [] };
-  const pages = first.found ? [first.found, ...more.pages] : [];
-  const next = pages.at(-1)?.links.next;
-  const loadMore = async () => {
-    setMore({ key, pages: more.pages, busy: true });
-    try {
-      setMore({ key, pages: [...more.pages, await ask(next)] });
-    } catch (failure) {
-      setMore({ key, pages: more.pages, failure });
-    }
-  };
-  return { first, next, loadMore, busy: more.busy, failure: more.failure, entries: pages.flatMap((page) => page.results) };
-}
-
-function Entries({ list, what, none, Entry, cohort }) {
-  if (list.first.failure) return html`<${Trouble} failure=${list.first.failure} again=${list.first.again} />`;
-  if (!list.first.found) return html`<${Loading} what=${what} />`;
-  if (!list.entries.length) return html`<${Nothing} title=${none} />`;
-  return html`<ol class="results">${list.entries.map((entry, number) => html`<li key=${number}><${Entry} entry=${entry} cohort=${cohort} /></li>`)}</ol>
-    ${list.failure && html`<${Trouble} failure=${list.failure} />`}
-    ${list.next && html`<p><button type="button" disabled=${list.busy} onClick=${list.loadMore}>Load more ${what}</button></p>`}`;
-}
 
 // An instant as the field has it, in the reader's zone, and back.
 function toField(at) {
@@ -59,7 +32,7 @@ export function Members({ cohort, at }) {
       <label>At<input type="datetime-local" value=${toField(at)} onChange=${(event) => narrow({ at: fromField(event.currentTarget.value) })} /></label>
       ${at && html`<button type="button" onClick=${() => narrow({ at: "" })}>Now</button>`}
     </div>
-    <${Entries} list=${list} what="members" none=${at ? "Nobody was in at that instant." : "Nobody is in now."} Entry=${Member} cohort=${cohort} />
+    <${Entries} list=${list} what="members" none=${at ? "Nobody was in at that instant." : "Nobody is in now."} Entry=${Member} extra=${{ cohort }} />
   </section>`;
 }
 
@@ -69,7 +42,7 @@ export function Changes({ cohort, kind }) {
     <div class="filters" role="group" aria-label="Narrow entries and exits">
       <${Select} label="Show" value=${kind} options=${KINDS} onChange=${(one) => narrow({ kind: one })} />
     </div>
-    <${Entries} list=${list} what="entries and exits" none="Nobody entered or left." Entry=${Change} cohort=${cohort} />
+    <${Entries} list=${list} what="entries and exits" none="Nobody entered or left." Entry=${Change} extra=${{ cohort }} />
   </section>`;
 }
 

@@ -1,14 +1,19 @@
 // The console: a search box, and the view that the address names.
 import { Arrivals } from "./arrivals.js";
 import { Cohorts } from "./cohorts.js";
+import { Deliveries } from "./deliveries.js";
 import { EventView, MessageView } from "./details.js";
 import { html, render, useEffect, useLayoutEffect, useRef, useState } from "./dom.js";
 import { Heading, Nothing } from "./parts.js";
 import { Metrics } from "./metrics.js";
+import { Notifications } from "./notifications.js";
 import { classify, go, usePlace } from "./place.js";
 import { Recipient } from "./recipient.js";
 import { Search } from "./search.js";
 import { comeBack, useSession } from "./session.js";
+import { Suppressions } from "./suppressions.js";
+import { TELLING } from "./telling.js";
+import { Templates } from "./templates.js";
 import { Usage } from "./usage.js";
 
 const VIEWS = {
@@ -20,9 +25,13 @@ const VIEWS = {
   metrics: Metrics,
   usage: Usage,
   cohorts: Cohorts,
+  notifications: Notifications,
+  deliveries: Deliveries,
+  templates: Templates,
+  suppressions: Suppressions,
   arrivals: Arrivals,
 };
-const TABS = [["", "Look up"], ["metrics", "Delivery"], ["usage", "API usage"], ["cohorts", "Cohorts"], ["arrivals", "Arrivals"]];
+const TABS = [["", "Look up"], ["metrics", "Delivery"], ["usage", "API usage"], ["cohorts", "Cohorts"], ["notifications", "Notifications"], ["arrivals", "Arrivals"]];
 
 function Home() {
   return html`<${Heading} title="What became of a mail?" />
@@ -83,7 +92,7 @@ function App() {
       <p><button type="button" onClick=${() => location.reload()}>Try again</button></p></main>`;
   }
   const View = VIEWS[place.view] ?? Unknown;
-  const tab = ["metrics", "usage", "cohorts", "arrivals"].includes(place.view) ? place.view : "";
+  const tab = TELLING.includes(place.view) ? "notifications" : TABS.some(([view]) => view === place.view) ? place.view : "";
   const isMasked = !session.scopes.some((scope) => scope === "pii:read" || scope === "admin");
   const skip = (event) => {
     event.preventDefault();
@@ -101,7 +110,7 @@ function App() {
     ${ending && html`<p class="note warn ending" role="alert">You will be signed out within a minute, unless you go on. <button type="button">Stay signed in</button></p>`}
     <main id="main">
       ${isMasked && html`<p class="note">Your sign-in may not see addresses and metadata: they are masked.</p>`}
-      <${View} key=${`${place.view}/${place.value}`} ...${place} />
+      <${View} key=${`${place.view}/${place.value}`} ...${place} session=${session} />
     </main>`;
 }
 

@@ -1,5 +1,5 @@
 // Pieces that every view uses.
-import { html, useCallback, useEffect, useRef, useState } from "./dom.js";
+import { html, useCallback, useEffect, useLayoutEffect, useRef, useState } from "./dom.js";
 import { mood, shortWord, showLocal, showUtc, ZONE } from "./words.js";
 
 export function Time({ at }) {
@@ -99,5 +99,15 @@ export function Select({ label, value, options, onChange }) {
 export function Day({ label, value, onChange }) {
   return html`<label>${label}
     <input type="date" value=${value ?? ""} onChange=${(event) => onChange(event.currentTarget.value)} />
+  </label>`;
+}
+
+// What is typed stays while the view around it changes; `onChange` gets it when the field is left, or on Enter.
+export function Text({ label, value, onChange, placeholder }) {
+  const [typed, setTyped] = useState(value);
+  useLayoutEffect(() => setTyped(value), [value]);
+  return html`<label>${label}
+    <input type="text" value=${typed} placeholder=${placeholder} autocomplete="off" autocapitalize="none" spellcheck=${false}
+      onInput=${(event) => setTyped(event.currentTarget.value)} onChange=${(event) => onChange(event.currentTarget.value.trim())} />
   </label>`;
 }

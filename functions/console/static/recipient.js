@@ -66,7 +66,7 @@ export function Recipient({ value: address, parameters }) {
     </${Nothing}>`;
   }
   return html`${heading}
-    <${Standing} standing=${standing} />
+    <${Standing} standing=${standing} address=${address} />
     <section aria-labelledby="messages">
       <h2 id="messages">Messages</h2>
       <div class="filters" role="group" aria-label="Narrow the messages">
@@ -96,7 +96,7 @@ function countBounces({ bounces, hard_bounces: hard }) {
   return hard === bounces ? `${bounces}, for good` : `${bounces}, ${hard || "none"} of them for good`;
 }
 
-function Standing({ standing }) {
+function Standing({ standing, address }) {
   const cause = standing.suppression;
   return html`<section class=${`standing ${cause ? "bad" : "good"}`} aria-labelledby="standing">
     <h2 id="standing">${cause ? "Should not be mailed" : "Can be mailed"}</h2>
@@ -113,6 +113,8 @@ function Standing({ standing }) {
       <div><dt>Reported as spam</dt><dd>${standing.complaint ? html`<${Time} at=${standing.complaint.timestamp} />` : "no"}</dd></div>
       <div><dt>Unsubscribed</dt><dd>${standing.unsubscribed ? html`<${Time} at=${standing.unsubscribed.timestamp} />` : "no"}</dd></div>
     </dl>
+    <p class="about"><a href=${link("suppressions", "", { address })}>Our own list of suppressions</a>
+      <a href=${link("deliveries", "", { recipient: address })}>Mails that we sent to members of cohorts</a></p>
     <p class="hint">By what the providers told. A provider may have a suppression list of its own.</p>
   </section>`;
 }
