@@ -57,7 +57,7 @@ def tell(world: Mails, number: int, age: float, kind: str, **part: Any) -> None:
     name = {"Bounce": "bouncedRecipients", "Complaint": "complainedRecipients"}[kind]
     message = {"eventType": kind, "mail": mail, kind.lower(): {"timestamp": at, name: recipients, **part}}
     body = json.dumps(message).encode()
-    batch = Batch(f"raw/amazon_ses/{kind}{number}", "amazon_ses", f"{kind}{number}", "request", NOW, body)
+    batch = Batch(f"raw/amazon_ses/{kind}{number}-{age}", "amazon_ses", f"{kind}{number}-{age}", "request", NOW, body)
     Loader().load(world.loader, batch, lambda: parse_batch(batch, LIMITS))
 
 
@@ -82,9 +82,9 @@ def test_the_last_mails_are_counted(world: Mails) -> None:
     """Hard bounces and complaints, each mail once; not those of others, nor of mails that are not ours."""
     for number in range(120):
         send(world, number, 9000 - number)
-    send(world, 500, 9000, channel="email")
-    send(world, 501, 9000, state="failed")
-    for number in (0, 50, 51, 52, 500, 501, 777):  # 0 is not among the last hundred
+    send(world, 500, 10, channel="email")
+    send(world, 501, 10, state="failed")
+    for number in (19, 20, 51, 52, 500, 501, 777):  # 20 is the first of the last hundred
         bounce(world, number)
     bounce(world, 51, 10)
     bounce(world, 53, bounce_type="Transient")
