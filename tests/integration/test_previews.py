@@ -21,7 +21,7 @@ EVER = {"ever": True}
 TEMPLATE: dict[str, Any] = {
     "subject": "{{ user.traits.metadata.name }}: {{ aggregates.calls }}",
     "html": "<p>{{ user.traits.metadata.name }} {{ company.id }} {{ company.traits.metadata.plan }}</p>",
-    "text": "{{ cohort.title }} {{ events|length }} {{ aggregates.route }} {{ aggregates.slow }} {{ unsubscribe_url }}",
+    "text": "{{ cohort.name }} {{ events|length }} {{ aggregates.route }} {{ aggregates.slow }} {{ unsubscribe_url }}",
     "topic": "news",
     "aggregates": {
         "calls": {"count": CALL, "window": {"last": "1 hour"}},
@@ -74,7 +74,7 @@ def test_template_is_shown_with_somebodys_data(ask: Ask) -> None:
         "user": "ada",
         "subject": "Ada: 2",
         "html": "<p>Ada acme team</p>",
-        "text": "One 1 /orders 0 https://unsubscribe.invalid/preview",
+        "text": "one 1 /orders 0 https://unsubscribe.invalid/preview",
     }
     for user in ("ada", "Ada@example.com"):
         assert ask("POST", PREVIEW, {"user": user}, scopes=PII, template="hello") == (200, {"results": shown})
@@ -189,6 +189,6 @@ def test_mail_of_a_notification_is_shown(ask: Ask) -> None:
     """As one of her members would get it, and whether she is one."""
     found = ask("POST", NOTIFICATION, {"user": "ada"}, scopes=PII, notification="mails")[1]["results"]
     assert (found["channel"], found["is_due"], found["is_member"], found["held_out"]) == ("mail", False, True, False)
-    assert found["message"]["text"].startswith("One 1 /orders")
+    assert found["message"]["text"].startswith("one 1 /orders")
     assert ask("POST", NOTIFICATION, scopes=PII, notification="mails")[0] == 400
     assert ask("POST", NOTIFICATION, {"user": "bob"}, scopes=PII, notification="mails")[0] == 400
