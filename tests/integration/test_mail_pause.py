@@ -140,6 +140,8 @@ def test_too_many_bounces_pause_until_somebody_ends_it(world: Mails, caplog: pyt
     assert look(world) == Counted(30, 0, 0)
     rows = select(world.evaluator, "SELECT reason, ended_by FROM mail_pauses")
     assert rows == [("bounces", "me")]
+    found = select(world.evaluator, "SELECT body ->> 'paused' FROM outbox WHERE body ->> 'kind' = 'pause' ORDER BY id")
+    assert found == [("true",), ("false",)], "the mailer is told"
 
 
 def test_by_hand_it_is_no_alarm(world: Mails, caplog: pytest.LogCaptureFixture) -> None:
