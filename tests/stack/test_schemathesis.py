@@ -105,6 +105,8 @@ def test_api_is_as_declared(stack: Stack, tmp_path: Path) -> None:
         + bind("cohort", "got-mail")
         + bind("notification", "team")
         + bind("template", "hello")
+        + bind("goal", "got-mail")
+        + bind("within", "7 days", "2 weeks")
         + bind("person", recipient)
         + bind("event_key", *(event["event_key"] for event in found))
     )

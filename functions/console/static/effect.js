@@ -18,6 +18,7 @@ export function Effect({ of, name, parameters }) {
   const { found, failure, again } = useLoaded((signal) => load(of, name, { goal, within, days }, signal), key);
   const cohorts = useLoaded((signal) => ask(paths.cohorts, { per_page: 1000 }, signal), "cohorts").found?.results ?? [];
   const goals = cohorts.filter((each) => each.subject === "user" && !each.deleted_at).map((each) => [each.name, each.title]);
+  const title = (row) => (of === "template" ? `Version ${row.version}` : nameVersion(row));
   const known = goals.some(([each]) => each === goal) ? goals : [...goals, ...(goal ? [[goal, goal]] : [])];
   return html`<section aria-labelledby="effect"><h2 id="effect">Effect</h2>
     <div class="filters" role="group" aria-label="Choose whose effect is shown, and on what">
@@ -28,7 +29,7 @@ export function Effect({ of, name, parameters }) {
     ${failure ? html`<${Trouble} failure=${failure} again=${again} />`
       : !found ? html`<${Loading} what="figures" />`
       : !found.total.people ? html`<${Nothing} title="No mail was due in these days."><p>Choose a longer time.</p></${Nothing}>`
-      : html`<${Figures} found=${found} of=${of} />${found.goal && html`<${Comparison} found=${found} />`}`}
+      : html`<${Figures} found=${found} name=${title} />${found.goal && html`<${Comparison} found=${found} name=${title} />`}`}
   </section>`;
 }
 
@@ -36,8 +37,7 @@ function load(of, name, { goal, within, days }, signal) {
   return ask(paths.effect(of, name), { from: findMidnight(Number(days) - 1), goal, within: goal && within }, signal);
 }
 
-function Figures({ found, of }) {
-  const title = (row) => (of === "template" ? `Version ${row.version}` : nameVersion(row));
+function Figures({ found, name }) {
   const not = NOT_SENT.filter(([key]) => found.total[key]);
   const row = (heading, each) => html`<tr key=${heading}><th scope="row">${heading}</th>
     <td class="number">${count(each.people)}</td><td class="number">${count(each.sent)}</td>
@@ -46,7 +46,7 @@ function Figures({ found, of }) {
   return html`<div class="scroll" tabIndex="0" role="region" aria-label="Figures of the effect"><table>
       <thead><tr><th scope="col">Template</th><th scope="col" class="number">Due to</th><th scope="col" class="number">Sent to</th>
         ${[...OF_SENT, ...not].map(([key, words]) => html`<th key=${key} scope="col" class="number">${words}</th>`)}</tr></thead>
-      <tbody>${found.results.map((each) => row(title(each), each))}${found.results.length > 1 && row("All", found.total)}</tbody>
+      <tbody>${found.results.map((each) => row(name(each), each))}${found.results.length > 1 && row("All", found.total)}</tbody>
     </table></div>
     <p class="hint">People, each counted once; shares are of those to whom one was sent.</p>`;
 }
@@ -55,9 +55,9 @@ function Figures({ found, of }) {
 const nameVersion = ({ template, version }) => (template ? `${template}, version ${version}` : "Not written");
 
 // The whole of the goal's shares, and beneath those of each version where there are more.
-function Comparison({ found }) {
+function Comparison({ found, name }) {
   const { goal, total, results } = found;
-  const rows = [["All", total.goal], ...(results.length > 1 ? results.filter((each) => each.goal).map((each) => [nameVersion(each), each.goal]) : [])];
+  const rows = [["All", total.goal], ...(results.length > 1 ? results.filter((each) => each.goal).map((each) => [name(each), each.goal]) : [])];
   const show = ({ people, entered, share }) => (people ? `${percent(share, 1)} (${count(entered)} of ${count(people)})` : "nobody");
   return html`<figure class="chart" aria-labelledby="comparison">
     <figcaption><h3 id="comparison">Who entered “${goal.title}” within ${goal.within}</h3>
@@ -66,9 +66,9 @@ function Comparison({ found }) {
     <div class="scroll" tabIndex="0" role="region" aria-label="Figures of the comparison"><table>
       <thead><tr><th scope="col">Template</th><th scope="col" class="number">To be mailed</th><th scope="col" class="number">Mailed</th>
         <th scope="col" class="number">Held out</th><th scope="col" class="number">Difference</th></tr></thead>
-      <tbody>${rows.map(([name, each]) => html`<tr key=${name}><th scope="row">${name}</th>
+      <tbody>${rows.map(([whose, each]) => html`<tr key=${whose}><th scope="row">${whose}</th>
         <td class="number">${show(each.intended)}</td><td class="number">${show(each.mailed)}</td><td class="number">${show(each.held_out)}</td>
-        <td class="number">${each.difference == null ? "–" : `${points(each.difference)} (${points(each.low)} to ${points(each.high)})`}</td></tr>`)}</tbody>
+        <td class="number">${each.difference == null ? "–" : `${points(each.difference)} points (${points(each.low)} to ${points(each.high)})`}</td></tr>`)}</tbody>
     </table></div>
     <p class="hint">${total.goal.waiting > 0 && `${plural(total.goal.waiting, "person has", "people have")} time left, and are not counted yet. `}
       Those to be mailed are compared, sent or not: of those held out nobody knows who could have been mailed. ${goal.method}.
@@ -76,7 +76,7 @@ function Comparison({ found }) {
   </figure>`;
 }
 
-const points = (share) => `${share > 0 ? "+" : share < 0 ? "−" : ""}${Math.abs(share * 100).toFixed(1)} points`;
+const points = (share) => `${share > 0 ? "+" : share < 0 ? "−" : ""}${Math.abs(share * 100).toFixed(1)}`;
 
 const WIDTH = 300;
 const GROUPS = [["intended", "To be mailed"], ["held_out", "Held out"]];

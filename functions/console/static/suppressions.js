@@ -68,7 +68,7 @@ function Confirm({ entry, close }) {
   };
   return html`<dialog ref=${dialog} aria-labelledby="confirm" onClose=${() => close(said.current)}>
     <h2 id="confirm">Take ${address} off the list?</h2>
-    <p>${explainReason(entry)}. It may be mailed again (${nameTopic(topic)}), until something newer forbids it. Do this only if the person asked for it.</p>
+    <p>${explainReason(entry)}. It may then get ${nameTopic(topic)} again, until something newer forbids it. Do this only if the person asked for it.</p>
     ${failure && html`<${Trouble} failure=${failure} />`}
     <p class="filters"><button type="button" onClick=${() => dialog.current.close()}>Keep it on the list</button>
       <button type="button" class="primary" disabled=${busy} onClick=${remove}>Take it off</button></p>
