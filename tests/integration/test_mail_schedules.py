@@ -5,7 +5,7 @@ import os
 from tests.integration.conftest import TABLES, Connect
 from tests.integration.mail_schedules import Schedule
 
-SCHEDULES = int(os.environ.get("MAIL_SCHEDULES", "25"))
+SCHEDULES = int(os.environ.get("MAIL_SCHEDULES", "15"))
 FIRST = int(os.environ.get("MAIL_SCHEDULES_FROM", "1"))
 
 
