@@ -30,4 +30,4 @@ def is_taken(failure: Exception) -> bool:
     if isinstance(failure, AwsError):
         return failure.code == TAKEN
     response: dict[str, Any] = getattr(failure, "response", {})
-    return response.get("Error", {}).get("Code") == TAKEN
+    return bool(response.get("Error", {}).get("Code") == TAKEN)
