@@ -32,7 +32,7 @@ ORDER BY EXISTS (SELECT FROM notifications n WHERE n.cohort_id = t.cohort_id AND
 LIMIT 1
 """
 TEMPLATE: Final = """
-SELECT template::text, version FROM email_templates
+SELECT (template - 'mjml')::text, version FROM email_templates
 WHERE name = %(name)s AND deleted_at IS NULL AND (%(version)s::int IS NULL OR version = %(version)s)
 ORDER BY version DESC LIMIT 1
 """

@@ -33,7 +33,7 @@ MOST_LOOKED_AT: Final = 20_000  # in one tick
 AT_ONCE: Final = 2_000
 FAULTS: Final = (DefinitionError, psycopg2.DataError, psycopg2.ProgrammingError, psycopg2.IntegrityError)
 TEMPLATE: Final = """
-SELECT template::text, version FROM email_templates WHERE name = %s AND deleted_at IS NULL
+SELECT (template - 'mjml')::text, version FROM email_templates WHERE name = %s AND deleted_at IS NULL
 ORDER BY version DESC LIMIT 1
 """
 

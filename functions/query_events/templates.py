@@ -17,8 +17,11 @@ ONE_PATH: Final = "/api/v1/templates/{template}"
 MOST: Final = 1_000  # templates, and versions, that are shown
 _VERSION: Final = Form(read_number(999_999_999), {"type": "integer", "minimum": 1, "maximum": 999_999_999})
 ONE_PARAMETERS: Final = (OwnParameter("version", _VERSION, "the one that is shown; the newest if none"),)
+# A list of all of them has not their parts: these are long.
 SELECT: Final = """
-SELECT DISTINCT ON (t.name) t.name, t.version, t.template, t.created_at, t.created_by,
+SELECT DISTINCT ON (t.name) t.name, t.version,
+       CASE WHEN %(name)s::text IS NULL THEN t.template - ARRAY['html', 'text', 'mjml'] ELSE t.template END,
+       t.created_at, t.created_by,
        ARRAY(SELECT n.name FROM notifications n
              WHERE n.deleted_at IS NULL AND n.definition #>> '{channel,mail,template}' = t.name ORDER BY 1)
 FROM email_templates t

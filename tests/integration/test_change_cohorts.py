@@ -11,6 +11,8 @@ from psycopg2.extensions import connection as Connection
 from change_cohorts import app
 from change_cohorts.changes import ROUTES
 from common.database import Database
+from query_events.change_schemas import CHANGES
+from tests.declared import check_body
 from tests.integration.conftest import NOW, Connect
 from tests.integration.test_cohorts import CALL, World
 from tests.integration.test_loading import select
@@ -34,7 +36,7 @@ def evaluator(connect: Connect) -> Connection:
 
 @pytest.fixture
 def ask(evaluator: Connection, monkeypatch: pytest.MonkeyPatch) -> Ask:
-    """Asks the function: status and decoded body."""
+    """Asks the function: status and decoded body, which are as the OpenAPI document says."""
     database = Database(lambda: evaluator)
     monkeypatch.setattr(app, "_database", lambda: database)
     monkeypatch.setattr(app, "now", lambda: NOW)
@@ -56,7 +58,12 @@ def ask(evaluator: Connection, monkeypatch: pytest.MonkeyPatch) -> Ask:
         }
         answer = app.handler(event, None)
         decoded: dict[str, Any] = json.loads(answer["body"])
-        assert answer["statusCode"] < 400 or set(decoded["errors"][0]) == {"message", "description", "code"}
+        if answer["statusCode"] >= 400:
+            assert set(decoded["errors"][0]) == {"message", "description", "code"}
+        else:
+            (declared,) = [change for change in CHANGES if change.key == event["routeKey"]]
+            assert answer["statusCode"] in declared.statuses
+            check_body(declared.results, decoded["results"])
         return int(answer["statusCode"]), decoded
 
     return ask

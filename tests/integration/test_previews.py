@@ -23,6 +23,7 @@ TEMPLATE: dict[str, Any] = {
     "html": "<p>{{ user.traits.metadata.name }} {{ company.id }} {{ company.traits.metadata.plan }}</p>",
     "text": "{{ cohort.name }} {{ events|length }} {{ aggregates.route }} {{ aggregates.slow }} {{ unsubscribe_url }}",
     "topic": "news",
+    "mjml": "<mjml></mjml>",
     "aggregates": {
         "calls": {"count": CALL, "window": {"last": "1 hour"}},
         "route": {"top": CALL, "of": "route", "window": EVER},
@@ -153,7 +154,7 @@ def test_test_goes_to_colleagues_alone(ask: Ask, world: World) -> None:
     assert [(body["kind"], body["to"]) for body in bodies] == [("test", address) for address in to[:2]]
     assert bodies[0]["user"]["traits"]["metadata"]["name"] == "Ada"
     assert bodies[0]["aggregates"] == {"calls": 2, "route": "/orders", "slow": 0}
-    assert bodies[0]["template"]["version"] == 1
+    assert (bodies[0]["template"]["version"], "mjml" in bodies[0]["template"]) == (1, False)
     hidden = ask("POST", TEST, {"user": "ada", "to": to}, template="hello")
     assert (hidden[0], hidden[1]["results"]["subject"]) == (202, "***: 2")
 
