@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cohort_evaluator.store import save_notification, save_template
 from tests.integration.conftest import NOW, Connect
@@ -130,6 +132,33 @@ def test_bad_bodies_are_refused(ask: Ask, path: str, body: Any, status: int) -> 
     for name in ("no", "no\0", "\ud800"):
         answer = ask("POST", path, {"user": "ada", "to": ["a@b.example"]}, template=name, notification=name)
         assert answer[0] in (400, 404)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*TEMPLATE, "event", "x"]), inner),
+    max_leaves=8,
+)
+BODIES = JSON | st.fixed_dictionaries(
+    {},
+    optional={
+        "user": st.sampled_from(["ada", "bob"]) | JSON,
+        "to": st.just(["a@example.com"]) | JSON,
+        "version": st.just(1) | JSON,
+        "template": st.just(TEMPLATE)
+        | st.builds(lambda part, value: {**TEMPLATE, part: value}, st.sampled_from([*TEMPLATE]), JSON),
+    },
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    path=st.sampled_from([PREVIEW, TEST, NOTIFICATION]), body=BODIES, name=st.sampled_from(["hello", "team", "mails"])
+)
+def test_no_body_is_a_fault_of_ours(ask: Ask, world: World, path: str, body: Any, name: str) -> None:
+    """Whatever is asked for is answered, or refused."""
+    assert world.evaluator
+    assert ask("POST", path, body, scopes=PII, template=name, notification=name)[0] in (200, 202, 400, 404)
 
 
 @pytest.mark.usefixtures("unchanged")
