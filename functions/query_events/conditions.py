@@ -44,6 +44,8 @@ class Operator(Comparator):
     """What pypika has no word for."""
 
     LIKE = " LIKE "
+    # As `fold` compares, on the column itself: the planner has statistics of that, and none of what `fold` makes of it.
+    LIKE_IN_ANY_CASE = ' COLLATE "pg_c_utf8" ILIKE '
     OVERLAPS = " && "
     CONTAINS = " @> "
     # In the order of bytes, which an index of patterns has whatever the database's collation.
@@ -78,6 +80,11 @@ def is_any(term: Term) -> Condition:
 def is_like_any(term: Term) -> Condition:
     """It is like one of the bound patterns, in any case."""
     return lambda name: compare(fold(term), Operator.LIKE, any_of(bind(name)))
+
+
+def contains_any(term: Term) -> Condition:
+    """The same of a column that no index of its beginnings is for."""
+    return lambda name: compare(term, Operator.LIKE_IN_ANY_CASE, any_of(bind(name)))
 
 
 def filter_text(table: Table, column: str) -> Filter:

@@ -92,7 +92,7 @@ SPARKPOST: dict[str, tuple[str, dict[str, Any]]] = {
         "message_event",
         {
             "type": "delay",
-            "reason": "450 greylisted",
+            "reason": "450 greylisted ÜBERLASTET",
             "rcpt_to": "dora@yahoo-mail.com",
             "campaign_id": "FRÜHLING-Friday",
             "sending_domain": "news.example.net",
@@ -163,6 +163,7 @@ FILTERS = [
     ("reason", "%550%user%", "20"),
     ("reason", "MAILBOX", "2 3"),
     ("reason", "mailbox%full", "2 3"),
+    ("reason", "Überlastet", "4"),
     ("campaigns", "friday", "1 3 4 5"),
     ("campaigns", "black-friday", "1 5"),
     ("campaigns", "BLACK friday", "1 5"),

@@ -243,6 +243,20 @@ def test_count_finds_keys_again_where_they_are_not_too_many(
     assert query.startswith(ALLOW_HASH_JOIN) == joined
 
 
+def test_planner_knows_how_frequent_a_part_of_a_reason_is(database: Connection) -> None:
+    """It walks from the newest on where that finds a page at once, and reads everything by several where few match."""
+    months = {"from": "2026-09-01T00:00:00Z", "to": "2026-11-30T00:00:00Z"}
+    estimates = []
+    for part in ("such user", "such user 15101"):
+        query, bound = search(database, {"reason": part, **months}, sizes=("1000",))[0]
+        with database.cursor() as cursor:
+            cursor.execute(f"EXPLAIN (FORMAT JSON) {query}", bound)
+            (([explained],),) = cursor.fetchall()
+        estimates.append(explained["Plan"]["Plan Rows"])
+    assert estimates[0] > 500
+    assert estimates[1] < 10
+
+
 def test_range_alone_is_served_by_an_index(database: Connection) -> None:
     """A search without a filter reads the day alone."""
     statements = search(database, {})
