@@ -21,7 +21,7 @@ ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kathmandu", "nowhere", None)
 USUAL_ZONE = ZoneInfo("Australia/Lord_Howe")
 QUIET = {"from": "20:30", "to": "09:15", "time_zone": "Europe/London"}
 COHORTS = (1, 2)
-PEOPLE = 7
+PEOPLE = 9
 
 
 class Notification(NamedTuple):
@@ -235,10 +235,10 @@ class Schedule:
         what = self.random.random()
         people = sorted(self.model.zones)
         person, cohort = self.random.choice(people), self.random.choice(COHORTS)
-        if what < 0.08 and len(people) > 3:
+        if what < 0.12 and len(people) > 3:
             other = self.random.choice([one for one in people if one != person])
             self._merge(max(person, other), min(person, other))
-        elif what < 0.15:
+        elif what < 0.18:
             if self.model.paused:
                 resume(self.evaluator, self.instant, "test")
             else:

@@ -210,6 +210,56 @@ def test_what_waits_follows_a_merge(world: Mails) -> None:
     assert world.count("two", 5 * HOUR - 1) == {"capped": 1}
 
 
+def test_what_was_mailed_follows_a_merge(world: Mails) -> None:
+    """When she was mailed last, under either name, tells when she is again; and caps count both."""
+    world.rules = Rules(Caps(per_day=1))
+    world.notify("a", repeat={"every": "3 days"})
+    world.go(80 * HOUR)
+    world.set("old", 60 * HOUR)
+    world.go(60 * HOUR)
+    world.set("new", 9 * HOUR)
+    world.go(9 * HOUR)
+    world.notify("b")
+    world.go(8.5 * HOUR)
+    world.identify("alias", 8 * HOUR, previousId="new", userId="old", type="alias")
+    world.set("old", 7 * HOUR, plan="free")
+    world.go(7 * HOUR)
+    world.set("old", 6 * HOUR)
+    world.go(6 * HOUR)
+    assert [(name, at) for name, _, at in world.read_mails()] == [("a", tell(60 * HOUR)), ("a", tell(9 * HOUR))]
+    assert world.count("b", 6 * HOUR - 1) == {"capped": 1}
+    world.go(-13 * HOUR)
+    assert [(name, at) for name, _, at in world.read_mails()[2:]] == [("b", tell(-13 * HOUR))]
+    world.go(-63 * HOUR)
+    assert [(name, at) for name, _, at in world.read_mails()[3:]] == [("a", tell(-63 * HOUR))]
+
+
+def test_who_turns_out_to_be_no_member_is_dropped(world: Mails) -> None:
+    """The person whom she became part of is on another plan."""
+    world.notify(quiet=NIGHT)
+    world.go(30 * HOUR)
+    world.set("old", 20 * HOUR, plan="free")
+    world.set("new", 15 * HOUR)
+    world.go(15 * HOUR)
+    world.set("old", 14 * HOUR, plan="free")
+    world.identify("alias", 14 * HOUR, previousId="new", userId="old", type="alias")
+    world.go(13 * HOUR)
+    assert [error for _, _, error in world.read_mails()] == ["she left the cohort before it could go"]
+
+
+def test_who_turns_out_to_be_elsewhere_waits_no_longer(world: Mails) -> None:
+    """The time zone is that of the person whom she became part of."""
+    world.notify(quiet=NIGHT)
+    world.go(30 * HOUR)
+    world.identify("identify", 20 * HOUR, userId="old", traits={"timezone": "UTC"})
+    world.set("new", 15 * HOUR, timezone="Europe/Berlin")
+    world.go(15 * HOUR)
+    world.identify("identify", 14 * HOUR, userId="old", traits={"timezone": "America/Lima"})
+    world.identify("alias", 14 * HOUR, previousId="new", userId="old", type="alias")
+    world.go(13 * HOUR)
+    assert [at for _, _, at in world.read_mails()] == [tell(13 * HOUR)]
+
+
 def test_without_a_template_they_wait(world: Mails) -> None:
     """For three days."""
     world.notify(template="later")
