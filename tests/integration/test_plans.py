@@ -243,6 +243,7 @@ def test_count_finds_keys_again_where_they_are_not_too_many(
     assert query.startswith(ALLOW_HASH_JOIN) == joined
 
 
+@pytest.mark.parametrize("database", ["analysed"], indirect=True)
 def test_planner_knows_how_frequent_a_part_of_a_reason_is(database: Connection) -> None:
     """It walks from the newest on where that finds a page at once, and reads everything by several where few match."""
     months = {"from": "2026-09-01T00:00:00Z", "to": "2026-11-30T00:00:00Z"}
