@@ -10,7 +10,7 @@ whom not to mail.
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from admin.api_keys import ApiKeyError
-from admin.calls import CallError, call_api, check_url
+from admin.calls import CallError
 from admin.commands import add_api_key_arguments, add_replay_arguments, run_api_key, show_replay
 from admin.replay import ReplayError
 
@@ -155,7 +155,7 @@ def run_templates(options: argparse.Namespace) -> int:
 def run_suppressions(options: argparse.Namespace) -> int:
     """1 where the file is wrong, or the API does not take it."""
     from admin.suppression_files import ListFileError
-    from admin.suppressions import import_suppressions  # with the functions' code
+    from admin.suppressions import import_suppressions, open_list  # with the functions' code
 
     key = options.key or os.environ.get("MAILWAKE_API_KEY")
     if not options.check and (not key or not (options.url or options.stack)):
@@ -167,17 +167,6 @@ def run_suppressions(options: argparse.Namespace) -> int:
     except (ListFileError, CallError, OSError, BotoCoreError, ClientError) as error:
         print(f"{error}", file=sys.stderr)
         return 1
-
-
-def open_list(url: str, key: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """What sends a list of whom not to mail to the API."""
-    base = check_url(url)
-
-    def send(body: dict[str, Any]) -> dict[str, Any]:
-        results: dict[str, Any] = call_api("POST", f"{base}/suppressions", key, body)[1]["results"]
-        return results
-
-    return send
 
 
 def find_api(options: argparse.Namespace) -> str:

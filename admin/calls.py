@@ -7,10 +7,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 TIMEOUT_SECONDS = 60
+TOO_MANY, FAILED = 429, 500  # statuses
 
 
 class CallError(Exception):
     """The API refused what it was asked for, or is not there."""
+
+    def __init__(self, text: str, status: int | None = None) -> None:
+        super().__init__(text)
+        self.may_pass = status is None or status == TOO_MANY or status >= FAILED  # asked again later
 
 
 def check_url(url: str) -> str:
@@ -29,7 +34,7 @@ def call_api(method: str, url: str, key: str, body: object) -> tuple[int, Any]:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         with error:
-            raise CallError(f"{method} {url}: {error.code}: {_find_reason(error.read())}") from None
+            raise CallError(f"{method} {url}: {error.code}: {_find_reason(error.read())}", error.code) from None
     except (OSError, ValueError) as error:
         raise CallError(f"{method} {url}: {getattr(error, 'reason', error)}") from None
 

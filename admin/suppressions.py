@@ -11,12 +11,14 @@ from typing import Any, Final
 # The functions' code is no installed package.
 sys.path.append(str(Path(__file__).parents[1] / "functions"))
 
+from admin.calls import CallError, call_api, check_url
 from admin.suppression_files import Found, read_file
 from cohort_evaluator.reading import DefinitionError
 from cohort_evaluator.suppression_lists import read_own, read_sparkpost
 
 AT_ONCE: Final = 5_000  # entries of a request; the API takes 10,000
 MOST_SHOWN: Final = 20  # lines that are wrong
+PAUSES: Final = (1, 2, 5, 10, 20)  # seconds before a list is sent again
 KEPT: Final = ("address", "topic", "reason", "event_at")  # of our own entries; a page has more
 Send = Callable[[dict[str, Any]], dict[str, Any]]  # a list to the API, and its `results`
 
@@ -83,3 +85,28 @@ def check(found: Found) -> tuple[str, bool]:
     except DefinitionError as failure:
         return f"{failure.place.removeprefix('entry.')} {failure.reason}", False
     return "", False
+
+
+def open_list(url: str, key: str, sleep: Callable[[float], None] = time.sleep) -> Send:
+    """What sends lists to an API. It asks again for a while where the API is busy or away: nothing is added twice.
+
+    Raises `CallError`.
+    """
+    base = check_url(url)
+
+    def send(body: dict[str, Any]) -> dict[str, Any]:
+        for pause in PAUSES:
+            try:
+                return _post(f"{base}/suppressions", key, body)
+            except CallError as failure:
+                if not failure.may_pass:
+                    raise
+            sleep(pause)
+        return _post(f"{base}/suppressions", key, body)
+
+    return send
+
+
+def _post(url: str, key: str, body: dict[str, Any]) -> dict[str, Any]:
+    results: dict[str, Any] = call_api("POST", url, key, body)[1]["results"]
+    return results

@@ -10,9 +10,7 @@ from typing import Any, Final, NamedTuple
 from common.aws import AwsClient, AwsError, call_json
 
 ALL: Final = "*"
-AT_ONCE: Final = 100  # writes of one transaction
 _OLDER: Final = "ConditionalCheckFailedException"
-_CANCELLED: Final = "TransactionCanceledException"
 
 
 class Suppression(NamedTuple):
@@ -36,38 +34,28 @@ class SuppressionTable:
 
     def save(self, one: Suppression) -> None:
         """Writes an entry, unless there is one with a later cause."""
-        try:
-            self._call("PutItem", self._make_put(one))
-        except AwsError as failure:
-            if failure.code != _OLDER:
-                raise
-
-    def _make_put(self, one: Suppression) -> dict[str, Any]:
         texts = {"address": one.address, "topic": one.topic, "reason": one.reason, "source": one.source, "at": one.at}
         item: dict[str, Any] = {name: {"S": text} for name, text in texts.items()}
         if one.removed:
             item["removed"] = {"BOOL": True}
-        return {
+        request = {
             "TableName": self._name,
             "Item": item,
             "ConditionExpression": "attribute_not_exists(address) OR #at <= :at",
             "ExpressionAttributeNames": {"#at": "at"},
             "ExpressionAttributeValues": {":at": {"S": one.at}},
         }
+        try:
+            self._call("PutItem", request)
+        except AwsError as failure:
+            if failure.code != _OLDER:
+                raise
 
     def save_all(self, entries: Iterable[Suppression]) -> None:
-        """The same of many, so many at once as DynamoDB takes; of an address and topic the last one counts."""
+        """The same of many; of an address and topic the last one counts."""
         newest = {(one.address, one.topic): one for one in sorted(entries, key=lambda one: one.at)}
-        found = list(newest.values())
-        for start in range(0, len(found), AT_ONCE):
-            part = found[start : start + AT_ONCE]
-            try:
-                self._call("TransactWriteItems", {"TransactItems": [{"Put": self._make_put(one)} for one in part]})
-            except AwsError as failure:
-                if failure.code != _CANCELLED:
-                    raise
-                for one in part:  # some of them are there with a later cause
-                    self.save(one)
+        for one in newest.values():
+            self.save(one)
 
     def find_reason(self, address: str, topic: str) -> str:
         """Why an address gets no mails of a topic, by what is written now; empty where it does."""

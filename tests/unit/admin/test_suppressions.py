@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from admin import suppressions
 from admin.__main__ import main
+from admin.calls import CallError
 from admin.suppression_files import CHUNK, Found, ListFileError, read_file
-from admin.suppressions import AT_ONCE, import_suppressions
+from admin.suppressions import AT_ONCE, import_suppressions, open_list
 
 PAGE: dict[str, Any] = {
     "results": [
@@ -149,6 +151,35 @@ def test_command_checks_without_an_api(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["import-suppressions", path, "--check"]) == 0
     assert "2 entries, 0 that can't be read" in capsys.readouterr().out
     assert main(["import-suppressions", path, "--url", "http://127.0.0.1:1/api/v1"]) == 2
-    assert main(["import-suppressions", path, "--url", "http://127.0.0.1:1/api/v1", "--key", "k"]) == 1
-    assert "Connection refused" in capsys.readouterr().err
+    assert main(["import-suppressions", path, "--url", "ftp://a", "--key", "k"]) == 1
+    assert "no URL of an API" in capsys.readouterr().err
     assert main(["import-suppressions", str(tmp_path / "none"), "--check"]) == 1
+
+
+def test_busy_api_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For some time; a refusal is final at once."""
+    answers: list[Any] = [
+        CallError("busy", 503),
+        CallError("many", 429),
+        CallError("away"),
+        (200, {"results": {"added": 1}}),
+    ]
+    slept: list[float] = []
+
+    def call(*_: object) -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, CallError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(suppressions, "call_api", call)
+    send = open_list("https://a.example/api/v1/", "key", slept.append)
+    assert send({"entries": []}) == {"added": 1}
+    assert slept == [1, 2, 5]
+    answers.append(CallError("wrong", 400))
+    with pytest.raises(CallError, match="wrong"):
+        send({"entries": []})
+    answers += [CallError("away")] * 6
+    with pytest.raises(CallError, match="away"):
+        send({"entries": []})
+    assert answers == []
