@@ -76,8 +76,8 @@ class Story:
         """An event of SES's."""
         at = self.at(days)
         headers = {"subject": "Your first call met a 400", "from": ["we@example.com"]}
-        mail = {"messageId": message, "timestamp": at, "destination": [recipient], "source": "we@example.com"}
-        mail |= {"tags": {"campaign": ["Onboarding"]}, "commonHeaders": headers}
+        mail: dict[str, Any] = {"messageId": message, "timestamp": at, "destination": [recipient]}
+        mail |= {"source": "we@example.com", "tags": {"campaign": ["Onboarding"]}, "commonHeaders": headers}
         part = {"timestamp": at, "recipients": [recipient]} if kind == "Delivery" else {"timestamp": at}
         self._load("amazon_ses", {"eventType": kind, "mail": mail, kind.lower(): part}, days)
 

@@ -58,7 +58,7 @@ class Mails:
             "Complaint": {"complainedRecipients": [{"emailAddress": address}]},
             "Delivery": {"recipients": [address]},
         }
-        mail = {"messageId": message, "timestamp": at, "destination": [address], "source": "we@example.com"}
+        mail: dict[str, Any] = {"messageId": message, "timestamp": at, "destination": [address]}
         mail["tags"] = {"mailwake-id": [tag]} if tag else {}
         item = {"eventType": kind, "mail": mail, kind.lower(): {"timestamp": at, **parts.get(kind, {})}}
         key = f"raw/amazon_ses/{self.world.number}"
@@ -218,20 +218,22 @@ def test_what_was_no_entry_is_none(mails: Mails, query: Connection, connect: Con
 
 def test_first_mail_says_of_whom_one_is(mails: Mails, query: Connection) -> None:
     """Who is held out by one notification and mailed by another counts as what happened first; of each version anew."""
-    for user in ("u1", "u2"):
+    for user in ("u1", "u2", "u3"):
         mails.world.identify("identify", 30 * DAY, userId=user)
     mails.report("a", "u1", "held_out", 20)
     mails.report("b", "u1", "sent", 19, notification="other")
     mails.report("c", "u2", "sent", 20)
     mails.report("d", "u2", "held_out", 19, template_version=2)
+    mails.report("e", "u3", "sent", 20)
+    mails.report("f", "u3", "held_out", 19, notification="other")
     mails.world.tick(0)
     found = make_request(query, OF_TEMPLATE, GOAL, template="welcome")
     counts = {
         row["version"]: (row["goal"]["mailed"]["people"], row["goal"]["held_out"]["people"])
         for row in (*found["results"], {"version": None, **found["total"]})
     }
-    assert counts == {1: (1, 1), 2: (0, 1), None: (1, 1)}
-    assert (found["total"]["sent"], found["total"]["held_out"]) == (2, 2)
+    assert counts == {1: (2, 1), 2: (0, 1), None: (2, 1)}
+    assert (found["total"]["sent"], found["total"]["held_out"]) == (3, 3)
 
 
 def test_cohort_that_lags_behind_lets_people_wait(mails: Mails, query: Connection) -> None:
