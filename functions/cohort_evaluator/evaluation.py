@@ -29,6 +29,7 @@ from cohort_evaluator.terms import Binder
 
 PATIENCE: Final = timedelta(minutes=2)  # for one statement of one cohort
 SWITCHING: Final = timedelta(minutes=5)  # of a tick, after which no more new versions are switched on
+SWITCHED: Final = timedelta(minutes=8)  # of a tick, up to which a statement of a new version may take longer
 GATHERED: Final = timedelta(days=100)  # how far back the candidates' events are gathered once for all cohorts
 
 log = logging.getLogger(__name__)
@@ -118,7 +119,8 @@ class _Tick:
                 self._miss(each)  # the next tick's: a tick must end before its function does
                 continue
             switched += is_new
-            failed += not self._evaluate_safely(each)
+            left = SWITCHED - timedelta(seconds=time.monotonic() - began)
+            failed += not self._evaluate_safely(each, max(PATIENCE, left) if is_new else PATIENCE)
         self._cursor.execute(statements.SUCCEED, {"instant": self._instant, "cohorts": self._succeeded})
         told = notify(self._cursor, self._instant, self._rules)
         return Ticked(
@@ -129,24 +131,23 @@ class _Tick:
             notifications=told.written,
         )
 
-    def _evaluate_safely(self, saved: Saved) -> bool:
+    def _evaluate_safely(self, saved: Saved, patience: timedelta) -> bool:
         """Evaluates one cohort; where that fails, remembers whom it has missed, and why. Whether it went well."""
-        self._cursor.execute(statements.BEGIN_COHORT, {"patience": int(PATIENCE.total_seconds() * 1000)})
+        self._cursor.execute(statements.BEGIN_COHORT, {"patience": int(patience.total_seconds() * 1000)})
         try:
             turned = self._evaluate(saved)
         except (_CohortError, psycopg2.OperationalError, psycopg2.DataError, psycopg2.ProgrammingError) as failure:
             if self._cursor.connection.closed or getattr(failure, "pgcode", None) == "40001":
                 raise
             self._cursor.execute("ROLLBACK TO SAVEPOINT cohort")
-            self._fail(saved, failure)
+            self._fail(saved, _explain(failure, patience), failure)
             return False
         self._cursor.execute(statements.END_COHORT)
         self._turned += turned
         self._succeeded.append(saved.cohort_id)
         return True
 
-    def _fail(self, saved: Saved, failure: Exception) -> None:
-        reason = _explain(failure)
+    def _fail(self, saved: Saved, reason: str, failure: Exception) -> None:
         log.error("a cohort failed", extra={"cohort": saved.name, "reason": type(failure).__name__})
         values = {**self._name(saved), "error": reason}
         self._cursor.execute(statements.FAIL, values)
@@ -225,10 +226,10 @@ class _Tick:
         return turning.save_verdicts(self._cursor, values, None if is_new else compiled, known)
 
 
-def _explain(failure: Exception) -> str:
+def _explain(failure: Exception, patience: timedelta) -> str:
     """Why a cohort failed, without the database's own words: they may hold what somebody did."""
     if isinstance(failure, psycopg2.errors.QueryCanceled):
-        return f"it took longer than {PATIENCE.total_seconds():.0f} seconds"
+        return f"it took longer than {patience.total_seconds():.0f} seconds"
     if isinstance(failure, psycopg2.Error):
         return f"the database failed: {type(failure).__name__} ({failure.pgcode or 'no code'})"
     return str(failure)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cohort_evaluator import evaluation
+from cohort_evaluator import evaluation, statements
 from cohort_evaluator.evaluation import Ticked, evaluate_cohorts
 from cohort_evaluator.store import save_cohort, save_notification
 from s3_loader.loading import Loader
@@ -278,6 +278,16 @@ def test_new_versions_are_switched_on_as_time_allows(world: World, monkeypatch: 
     world.tick(2000)
     assert select(world.evaluator, states) == [("one", 1), ("two", 1)]
     assert world.read("two") == [("ada", 2000, None)]
+
+
+def test_new_version_has_more_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It judges everybody; later ticks judge few, and hold the others up no longer than one statement may take."""
+    monkeypatch.setattr(evaluation, "PATIENCE", timedelta(seconds=0.5))
+    for name in ("FIND_EVERYBODY", "FIND_CANDIDATES"):
+        monkeypatch.setattr(statements, name, f"SELECT pg_sleep(1); {getattr(statements, name)}")
+    world.save({"did": CALL, "count": {">=": 1}, "window": {"last": "1 days"}})
+    assert world.tick(4000).failed == 0
+    assert evaluate_cohorts(world.evaluator, NOW - timedelta(seconds=3000)).failed == 1
 
 
 def test_who_became_part_of_another_leaves_a_cohort_whose_turn_it_was_not(
