@@ -257,7 +257,7 @@ class Schedule:
         self.news.append((cohort, person, "entered", at))
 
     def _merge(self, other: int, person: int) -> None:
-        """Whoever is in as the one is mostly in as the other."""
+        """Whoever is in as the one may be in as the other."""
         self.merges.append((other, person))
         del self.model.zones[other]
         with self.owner, self.owner.cursor() as cursor:
@@ -266,7 +266,7 @@ class Schedule:
         # The tick finds all of it at once: what was not told of her is told of nobody.
         self.news = [one for one in self.news if one[1] != other]
         for cohort, members in self.model.members.items():
-            if members.pop(other, None) and person not in members and self.random.random() < 0.8:
+            if members.pop(other, None) and person not in members and self.random.random() < 0.5:
                 self._enter(cohort, person)
 
     @contextmanager

@@ -37,10 +37,10 @@ class Mails(World):
         save_template(self.evaluator, "hello", TEMPLATE, NOW, "test")
         self.go(90 * HOUR)
 
-    def notify(self, name: str = "one", cohort: str = "one", **settings: Any) -> None:
+    def notify(self, name: str = "one", cohort: str = "one", *, brief: bool = False, **settings: Any) -> None:
         """Saves a notification, which begins with the next tick."""
         channel = {"mail": {"template": "hello", "repeat": "once", **settings}}
-        definition = {"name": name, "cohort": cohort, "on": ["entered"], "channel": channel}
+        definition = {"name": name, "cohort": cohort, "on": ["entered"], "brief": brief, "channel": channel}
         save_notification(self.evaluator, definition, NOW, "test")
 
     def go(self, age: float) -> None:
@@ -131,6 +131,19 @@ def test_who_leaves_while_she_waits_is_dropped(world: Mails) -> None:
     assert len({body["id"] for body in world.read_bodies()}) == 2
 
 
+def test_who_was_in_before_and_is_in_again_is_not_due(world: Mails) -> None:
+    """Within one tick; unless that is asked for."""
+    world.set("ada", 30 * HOUR)
+    world.go(30 * HOUR)
+    world.notify("a")
+    world.notify("b", brief=True)
+    world.go(20 * HOUR)
+    world.set("ada", 15 * HOUR, plan="free")
+    world.set("ada", 14 * HOUR)
+    world.go(13 * HOUR)
+    assert world.read_mails() == [("b", "ada", tell(13 * HOUR))]
+
+
 def test_caps_are_over_all_notifications(world: Mails) -> None:
     """The oldest goes; the others wait for her next day, unless they are given up, or not held by caps."""
     world.rules = Rules(Caps(per_day=1), ZoneInfo("Asia/Tokyo"))
@@ -150,6 +163,22 @@ def test_caps_are_over_all_notifications(world: Mails) -> None:
     world.go(21 * HOUR + 1)
     world.go(21 * HOUR)  # midnight in Tokyo
     assert world.read_mails()[3:] == [("a", "ada", tell(21 * HOUR))]
+
+
+def test_the_oldest_goes_first(world: Mails) -> None:
+    """Whichever notification it is of."""
+    world.rules = Rules(Caps(per_day=1))
+    world.save({"trait": "metadata.team", "is_one_of": ["red"]}, "two")
+    world.go(30 * HOUR)
+    world.notify("younger", quiet=NIGHT)
+    world.notify("older", "two", quiet=NIGHT)
+    world.go(20 * HOUR)
+    world.set("ada", 15 * HOUR, plan="free", team="red")
+    world.go(15 * HOUR)
+    world.set("ada", 14 * HOUR)
+    world.go(14 * HOUR)
+    world.go(5 * HOUR)
+    assert world.read_mails() == [("older", "ada", tell(5 * HOUR))]
 
 
 def test_caps_of_a_week_begin_on_monday(world: Mails) -> None:
