@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from admin.api_keys import create_api_key
 from local.stack import Stack
@@ -12,6 +13,7 @@ from tests.console.traffic import MARKUP
 from tests.stack.client import await_true, call, select
 from tests.unit.sources.remote_write import FIRST, Samples, compress, make_first
 
+BERLIN = ZoneInfo("Europe/Berlin")
 WEEKS = 5
 SHOWN = 30  # days that the view shows, today's included
 # How many calls a day, how many users, how many of a hundred calls fail, and the days ago of the first and last.
@@ -37,9 +39,9 @@ def count_calls(company: str = "") -> int:
 
 
 def build_calls() -> list[dict[str, Any]]:
-    """At noon of each day, so that it is the same day in Berlin, also tomorrow."""
+    """At noon of each day of the browser's zone, in which the days are counted."""
     random = Random(4)
-    noon = datetime.now(UTC).replace(hour=11, minute=0, second=0, microsecond=0)
+    noon = datetime.now(BERLIN).replace(hour=12, minute=0, second=0, microsecond=0).astimezone(UTC)
     calls = []
     for company, (_, users, failing, *_) in COMPANIES.items():
         for day in _list_days(company):
