@@ -6,6 +6,7 @@ header here is there once, so that all of them can be).
 
 import re
 from datetime import datetime
+from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import EmailPolicy
@@ -19,6 +20,7 @@ _CONTROLS: Final = dict.fromkeys({*range(32), 127} - {ord("\n"), ord("\t")})
 _WHOLE: Final = ("list-unsubscribe", "message-id")  # can't be folded, and are no text that may be encoded
 LONGEST_ADDRESS: Final = 320  # characters; RFC 5321, 4.5.3.1
 LONGEST_LINE: Final = 998  # bytes; RFC 5322, 2.1.1
+SHORT_NAME: Final = 50  # characters of a sender that are quoted rather than encoded
 LONGEST_SUBJECT: Final = 500  # characters
 # IDNA 2003, which Python has, makes other domains of these than the IDNA 2008 of registries does.
 _DEVIATING: Final = frozenset("\u00df\u1e9e\u03c2\u200c\u200d")
@@ -41,11 +43,22 @@ class Envelope(NamedTuple):
 
 
 class _Policy(EmailPolicy):
-    """Leaves long URLs in one piece, where Python would encode them as words, and no header's first line empty."""
+    """Leaves long URLs in one piece, where Python would encode them as words, and no header's first line empty.
+
+    Words that are not ASCII are encoded as a whole: Python's own mixture of some that are and some that are not loses
+    spaces, and what it makes of a long name no strict reader takes.
+    """
 
     def _fold(self, name: str, value: Any, refold_binary: bool = False) -> str:  # noqa: FBT001, FBT002 (Python's own)
-        if name.lower() in _WHOLE:
+        kind = name.lower()
+        if kind in _WHOLE:
             return f"{name}: {value}\r\n"
+        if kind == "subject" and not value.isascii():
+            return f"{name}: {_encode_words(name, value)}\r\n"
+        if kind == "from" and (display := value.addresses[0].display_name):
+            is_short = display.isascii() and len(display) <= SHORT_NAME
+            words = _quote(display) if is_short else _encode_words(name, display)
+            return f"{name}: {words}\r\n <{value.addresses[0].addr_spec}>\r\n"
         begin = f"{name}:\r\n "
         folded = str(super()._fold(name, value, refold_binary))  # type: ignore[misc]
         if not folded.startswith(begin):
@@ -54,6 +67,16 @@ class _Policy(EmailPolicy):
         narrow = self.clone(max_line_length=(self.max_line_length or 78) - len(begin))
         again = str(super(_Policy, narrow)._fold(name, value, refold_binary))  # type: ignore[misc]
         return again.replace(begin, f"{name}: ", 1) if again.startswith(begin) else again
+
+
+def _encode_words(name: str, text: str) -> str:
+    """A text as encoded words, as many of them as it takes (RFC 2047)."""
+    return Header(text, "utf-8", maxlinelen=75, header_name=name).encode(linesep="\r\n")
+
+
+def _quote(text: str) -> str:
+    """A text as a quoted string (RFC 5322, 3.2.4)."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 POLICY: Final = _Policy(linesep="\r\n", cte_type="7bit", max_line_length=76)

@@ -82,6 +82,12 @@ def make_mail(name: str, sender_name: str = "") -> tuple[Rendered, bytes]:
 @settings(max_examples=300, deadline=None)
 @given(NAMES.filter(lambda name: clean_line(name) != ""), NAMES)
 @example("Ada", "Jürgen Müller, Größenwahn GmbH")
+@example(
+    "0 " + "\u00a1" * 60,
+    "0 000000\u00a1\u00a100000000\u00a1 \u00a1\u00a1\u00a1\u00a1\u00a1\u00ae\u00a1\u5580 0",
+)
+@example('"\\\\', '"The \\ team"')
+@example("w" * 200, "w" * 200)
 @example(HOSTILE[0], HOSTILE[0])
 @example(HOSTILE[1], HOSTILE[1])
 @example(HOSTILE[2], HOSTILE[2])
@@ -96,6 +102,8 @@ def test_mail_is_well_formed_whatever_names_hold(name: str, sender_name: str) ->
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     read = parse_email(raw, strict=True)
     assert read.warnings == []
+    # Python's own reader puts spaces between the encoded words of a name, against RFC 2047, 6.2.
+    assert (read.from_.display_name or "") == clean_line(sender_name)
     assert read.subject == message["Subject"] == clean_line(rendered.subject)
     (text,), (html,) = read.text_plain, read.text_html
     assert text.replace("\r\n", "\n").rstrip("\n") == clean(rendered.text).rstrip("\n")
