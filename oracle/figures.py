@@ -1,4 +1,4 @@
-"""A template's figures of one person at an instant (functions/cohort_evaluator/aggregates.py), counted event by event."""
+"""A template's figures of one person at an instant (cohort_evaluator/aggregates.py), counted event by event."""
 
 from collections import defaultdict
 from datetime import datetime

@@ -103,6 +103,7 @@ def test_mail_is_well_formed_whatever_names_hold(name: str, sender_name: str) ->
     read = parse_email(raw, strict=True)
     assert read.warnings == []
     # Python's own reader puts spaces between the encoded words of a name, against RFC 2047, 6.2.
+    assert read.from_ is not None
     assert (read.from_.display_name or "") == clean_line(sender_name)
     assert read.subject == message["Subject"] == clean_line(rendered.subject)
     (text,), (html,) = read.text_plain, read.text_html
