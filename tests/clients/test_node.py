@@ -173,7 +173,7 @@ def test_wrong_key_is_the_clients_error(stack: Stack, action: str) -> None:
 
 
 def test_unknown_path_is_the_clients_error(stack: Stack) -> None:
-    """What this API lacks, such as sending domains, is a 404 in SparkPost's words, not an answer that looks like one."""
+    """What this API lacks, such as sending domains, is a 404 in SparkPost's words, not what looks like an answer."""
     failure = run(stack, "get", uri="sending-domains")["failure"]
     assert failure["statusCode"] == 404
     assert failure["errors"][0]["code"] == "1101"
