@@ -125,6 +125,6 @@ def draw_transitions(found: Sequence[Mapping[str, Any]]) -> str:
         lines.append(f"  {one['at']}  {names} {one['kind']}")
         for condition in one["cause"]["conditions"]:
             events = [event["occurred_at"] for event in condition["events"]]
-            seen = f", by calls at {', '.join(events)}" if events else ""
+            seen = f", by events at {', '.join(events)}" if events else ""
             lines.append(f"      {condition['place']}: {'true' if condition['holds'] else 'not true'}{seen}")
     return "\n".join(lines)
