@@ -7,6 +7,7 @@ The frames are without magic number, size and dictionary id, which would say the
 """
 
 import threading
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -46,7 +47,7 @@ class _Thread(threading.local):
         self.packers: dict[str, tuple[bytes, zstandard.ZstdCompressor]] = {}  # provider → first byte, compressor
 
     def add(self, provider: str) -> tuple[bytes, zstandard.ZstdCompressor]:
-        version = CURRENT.get(provider, CURRENT_OF_OTHERS)
+        version = find_dictionary(provider)
         parameters = zstandard.ZstdCompressionParameters.from_level(
             LEVEL, format=zstandard.FORMAT_ZSTD1_MAGICLESS, write_content_size=False, write_dict_id=False
         )
@@ -74,6 +75,26 @@ def pack_details(details: Sequence[bytes], provider: str) -> Iterator[bytes]:
     prefix, compressor = thread.packers.get(provider) or thread.add(provider)
     segments = cast("Iterable[zstandard.BufferSegment]", compressor.multi_compress_to_buffer(list(details)))
     return (prefix + segment.tobytes() for segment in segments)
+
+
+def pack_segments(details: bytes, segments: bytes, provider: str) -> tuple[bytes, array[int]]:
+    """The same of details that lie together, as frames that lie together, and the size of each.
+
+    `segments` holds where each detail begins and its size, as native 64-bit numbers; none is empty. The byte that names
+    the dictionary (`find_dictionary`) is left to the caller to set before each frame.
+    """
+    thread = _thread()
+    _, compressor = thread.packers.get(provider) or thread.add(provider)
+    frames = cast(
+        "Iterable[zstandard.BufferSegment]",
+        compressor.multi_compress_to_buffer(zstandard.BufferWithSegments(details, segments)),
+    )
+    return b"".join(cast("Iterable[bytes]", frames)), array("I", map(len, cast("Iterable[bytes]", frames)))
+
+
+def find_dictionary(provider: str) -> int:
+    """The dictionary that new events of a provider are packed with."""
+    return CURRENT.get(provider, CURRENT_OF_OTHERS)
 
 
 def unpack_detail(packed: bytes) -> bytes:

@@ -16,7 +16,8 @@ def hash_key(content: bytes) -> int:
 
 
 @cache
-def _salt(provider: str) -> int:
+def find_salt(provider: str) -> int:
+    """What a provider's numbers are mixed with."""
     return hash_key(provider.encode())
 
 
@@ -29,7 +30,7 @@ def is_numeric(event_id: str) -> bool:
 
 def make_event_key(provider: str, event_id: str) -> int:
     """The key of an event from its provider and the provider's id."""
-    salt = _salt(provider)
+    salt = find_salt(provider)
     if is_numeric(event_id):
         return int(event_id) ^ salt
     # Without the salt it is no negative number either: so a shown number belongs to one key.
@@ -41,4 +42,4 @@ def read_event_id(provider: str, event_key: int) -> str:
 
     The key of this number is the same key.
     """
-    return str(event_key ^ _salt(provider))
+    return str(event_key ^ find_salt(provider))

@@ -70,6 +70,7 @@ _Fields = _define(
     | dict.fromkeys((*MAILING_FIELDS, *RECEIVER_FIELDS), _TEXT)
     | dict.fromkeys(OTHER_FIELDS, (Raw, None)),
 )
+FIELDS: tuple[str, ...] = _Fields.__struct_fields__  # all of them, in the order that layers/postgres/regular.c knows
 _Detail = _define(
     "Detail",
     dict.fromkeys(OTHER_FIELDS, (Raw, None)) | {"raw_rcpt_to": _TEXT, "rcpt_tags": (list[str], None)},

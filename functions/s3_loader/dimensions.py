@@ -72,6 +72,7 @@ class Dimensions:
         self.mailings = Dimension("mailings", "mailing_key", self._show_mailing)
         self.receivers = Dimension("receivers", "receiver_key")
         self.clients = Dimension("clients", "client_key")
+        self.forgotten = 0  # how often a key was that is not stored: who keeps keys of ours forgets them then
         self._generation: object = None
         # Mailings before senders: showing a mailing finds its sender's key.
         self._all = (self.kinds, self.mailings, self.senders, self.receivers, self.clients)
@@ -85,6 +86,7 @@ class Dimensions:
         if generation != self._generation:
             for dimension in self._all:
                 dimension.forget()
+            self.forgotten += 1
         self._generation = generation
 
     def build_inserts(self) -> Iterator[Statement]:
@@ -99,5 +101,6 @@ class Dimensions:
 
     def rollback(self) -> None:
         """As of each dimension."""
+        self.forgotten += 1
         for dimension in self._all:
             dimension.rollback()
