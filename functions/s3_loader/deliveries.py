@@ -13,8 +13,8 @@ from common.clock import format_instant
 from common.events import UNSUBSCRIBED, Unparseable
 from common.json_text import decode_json
 from s3_loader.batches import Batch
-from s3_loader.dimensions import Statement
 from s3_loader.loading import Load, Outcome, save_batch
+from s3_loader.prepared import Statement
 from s3_loader.quarantine import SetAside
 from s3_loader.suppressing import suppress
 

@@ -10,8 +10,7 @@ from typing import Any
 from common.event_keys import hash_key
 from common.events import Json, Mailing
 from common.json_text import encode_json
-
-Statement = tuple[str, tuple[object, ...]]  # SQL and its values
+from s3_loader.prepared import Statement
 
 REMEMBERED = 200_000  # rows of one dimension that a process remembers to be stored
 # One parameter for all rows: a list of VALUES takes the client and the server several times as long.
@@ -22,7 +21,7 @@ class Dimension:
     """The keys of one table's rows, and which of them are still to be inserted."""
 
     def __init__(self, table: str, key: str, to_columns: Callable[[Any], Json] = lambda row: row._asdict()) -> None:
-        self._insert = INSERT.format(table)
+        self.insert = INSERT.format(table)
         self._key = key
         self._to_columns = to_columns
         self._keys: dict[tuple[Any, ...], int] = {}
@@ -41,7 +40,7 @@ class Dimension:
         if self._fresh:
             rows = sorted(self._fresh, key=self._keys.__getitem__)
             columns = [{self._key: self._keys[row]} | self._to_columns(row) for row in rows]
-            yield self._insert, (encode_json(columns).decode(),)
+            yield self.insert, (encode_json(columns).decode(),)
 
     def commit(self) -> None:
         """What was fresh is stored now."""
@@ -93,6 +92,10 @@ class Dimensions:
         """As of each dimension, always in the same order."""
         for dimension in self._all:
             yield from dimension.build_insert()
+
+    def list_inserts(self) -> list[str]:
+        """The SQL of them all, of one parameter each."""
+        return [dimension.insert for dimension in self._all]
 
     def commit(self) -> None:
         """As of each dimension."""

@@ -15,11 +15,13 @@ from psycopg2.extensions import cursor as Cursor
 
 from common.events import Event, Unparseable
 from s3_loader.batches import Batch, Expired
-from s3_loader.dimensions import Dimensions, Statement
+from s3_loader.dimensions import Dimensions
 from s3_loader.marks import Marks
+from s3_loader.prepared import PreparedStatements, Statement
 from s3_loader.quarantine import DELETE_QUARANTINE, SetAside
 from s3_loader.rows import COLUMNS, RowStream
-from s3_loader.touched import Touched
+from s3_loader.suppressing import SUPPRESS
+from s3_loader.touched import CHANGE, Touched
 
 COPY_EVENTS = f"COPY events ({COLUMNS}) FROM STDIN (FORMAT binary)"
 COPY_INCOMING = f"COPY incoming ({COLUMNS}) FROM STDIN (FORMAT binary)"
@@ -33,9 +35,8 @@ RETURNING occurred_at, message_id
 # waits until nobody does. Truncating a table gives it another file, deleting from mailings another generation; either
 # makes what a loader remembers to be stored untrue. What is older than the last column says changes hours that are
 # counted already.
-BEGIN = """
-BEGIN;
-LOCK TABLE ONLY events IN ROW EXCLUSIVE MODE;
+BEGIN = [("BEGIN", ()), ("LOCK TABLE ONLY events IN ROW EXCLUSIVE MODE", ())]
+LOOK = """
 SELECT (SELECT batch_id FROM batches WHERE object_key = %s),
        nextval('batches_batch_id_seq'),
        (SELECT last_value FROM dimensions_generation)::text || ARRAY[
@@ -109,6 +110,7 @@ class Loader:
 
     def __init__(self, dimensions: Dimensions | None = None) -> None:
         self._dimensions = dimensions or Dimensions()
+        self._prepared = PreparedStatements([LOOK, *self._dimensions.list_inserts(), SAVE_BATCH, CHANGE, SUPPRESS])
 
     def load(self, connection: Connection, batch: Batch, parse: Parse, *, replay: bool = False) -> Load:
         """Loads a batch whole or not at all. Raises `psycopg2.Error` with the transaction rolled back.
@@ -116,6 +118,7 @@ class Loader:
         `parse` gives the batch's items anew at each call: a conflict makes it necessary to go over them twice.
         """
         connection.autocommit = True
+        self._prepared.use(connection)
         try:
             if not replay:
                 try:
@@ -143,7 +146,8 @@ class Loader:
     def _begin(self, cursor: Cursor, batch: Batch) -> _Begun:
         claim = (batch.provider, batch.provider_batch_id, batch.received_at, batch.object_key, USED_ID)
         single_use = batch.single_use and batch.provider_batch_id is not None
-        cursor.execute(BEGIN, (batch.object_key, single_use, *claim))
+        look = (LOOK, (batch.object_key, single_use, *claim))
+        cursor.execute(self._prepared.build(cursor, [*BEGIN, look]))
         ((found, batch_id, generation, claimed, late_before),) = cursor.fetchall()
         self._dimensions.use_generation(generation)
         return _Begun(found, batch_id, claimed, Marks(late_before))
@@ -151,7 +155,7 @@ class Loader:
     def _commit(self, cursor: Cursor, batch: Batch, load: Load, saves: Iterable[Statement], rest: _Sorter) -> Load:
         """Writes what the events share, the batch's own row and the quarantine, and commits, all in one round trip."""
         statements = [*self._dimensions.build_inserts(), *saves, *rest.unparseable.build(batch)]
-        cursor.execute(b";".join(cursor.mogrify(sql, values or None) for sql, values in [*statements, COMMIT]))
+        cursor.execute(self._prepared.build(cursor, [*statements, COMMIT]))
         self._dimensions.commit()
         return load
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from common.events import Event
-from s3_loader.dimensions import Statement
+from s3_loader.prepared import Statement
 
 MARK_STALE = "SELECT mark_stale(%s::timestamptz[], %s::text[])"
 

@@ -5,7 +5,7 @@ import json
 from common.events import Unparseable
 from providers._fields import clean
 from s3_loader.batches import Batch
-from s3_loader.dimensions import Statement
+from s3_loader.prepared import Statement
 
 MOST = 1_000  # rows of one batch; the last one tells how many more there would be
 LONGEST_ITEM = 10_000  # characters of an item that are kept beside its reason

@@ -11,7 +11,7 @@ from common.clock import format_instant
 from common.event_keys import make_event_key
 from common.events import BOUNCED, COMPLAINED, HARD, UNSUBSCRIBED, Event, Json
 from common.json_text import encode_json
-from s3_loader.dimensions import Statement
+from s3_loader.prepared import Statement
 
 SUPPRESS: Final = "SELECT suppress(%s)"
 ALL: Final = "*"  # the topic that stands for every mail

@@ -6,7 +6,7 @@ from typing import Any
 
 from common.events import Event
 from common.json_text import encode_json
-from s3_loader.dimensions import Statement
+from s3_loader.prepared import Statement
 from s3_loader.rows import find_user
 from s3_loader.suppressing import ENDING, Suppressed
 

@@ -313,3 +313,15 @@ def test_columns_hold_what_filters_need(connect: Connect) -> None:
     occurred_at = datetime(2026, 11, 21, 11, 58, 30, tzinfo=UTC)
     expected = ("ada@example.com", "example.com", "bounced", "hard", 10, "spring", ["a", "b"], occurred_at)
     assert select(connect("mailwake_query"), statement) == [expected]
+
+
+def test_statements_are_planned_once_for_a_connection(connect: Connect) -> None:
+    """What every load sends is prepared at a loader's first load over a connection, and anew at another one."""
+    first, second, warm = connect("mailwake_loader"), connect("mailwake_loader"), Loader()
+    ran = "SELECT sum(generic_plans + custom_plans) FROM pg_prepared_statements WHERE name = 'load_0'"
+    loads = [(warm, first, 1), (warm, first, 2), (Loader(), first, 1), (warm, second, 1), (warm, first, 1)]
+    for number, (loader, connection, expected) in enumerate(loads):
+        batch = make_batch([make_event(str(number), campaign_id=str(number))], key=f"raw/sparkpost/{number}")
+        assert loader.load(connection, batch, parse(batch)).events == 1
+        assert select(connection, ran) == [(expected,)]
+    assert count(first, "mailings") == len(loads)
