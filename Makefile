@@ -15,13 +15,16 @@ PYTHON ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+INSTALLED := $(VENV)/.installed
+STAMP := $(VENV)/.ready
 PY := $(BIN)/python
 FUZZER := $(VENV)/.fuzzer
 DUCKDB := $(VENV)/.duckdb
 NODE_CLIENTS := tests/clients/node/node_modules/.package-lock.json
 AGENTS := .cache/agents.installed
 NODE_CONSOLE := tests/console/node/node_modules/.package-lock.json
+
+include layers/python.mk
 
 # No telemetry and no look-up of new versions from a build; no AWS account is ever needed here.
 export SAM_CLI_TELEMETRY := 0
@@ -144,7 +147,11 @@ if [ -z "$$found" ]; then \
 fi
 endef
 
-$(STAMP): requirements.txt
+$(STAMP): $(INSTALLED) $(wildcard layers/postgres/regular/*)
+	$(call LINK,,$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))'))
+	@touch $@
+
+$(INSTALLED): requirements.txt
 	@$(FIND_PYTHON); \
 	if ! $(PY) -c '' >/dev/null 2>&1; then \
 		echo "making $(VENV) with $$("$$found" --version)"; \
