@@ -188,7 +188,7 @@ class Renderer:
         teach(
             _CLIENTS,
             [
-                dimensions.clients.find_key(Client(agent, "" if reading == b"null" else bytes(reading).decode()))
+                dimensions.clients.find_key(Client(agent, bytes(reading).decode() if bytes(reading) != b"null" else ""))
                 for agent, reading in read(_CLIENTS, _decode_clients)
             ],
         )

@@ -128,6 +128,9 @@ REGULAR: list[dict[str, Any]] = [
     {"subject": "é€", "raw_reason": "é€ \x7f\u07ff\u0800\uffff", "campaign_id": "a\u2028b"},
     {"type": "delay", "error_code": 421},
     {"type": "delay", "error_code": None, "raw_reason": "slow"},
+    {"user_agent": "x"},
+    {"user_agent": "x", "user_agent_parsed": {"is_prefetched": True}},
+    {"user_agent": "null", "user_agent_parsed": {"os": {"is_prefetched": True}, "is_prefetched": False}},
     {"rcpt_tags": []},
     {"rcpt_tags": ["a", 'b"c', "é"]},
     {"raw_rcpt_to": "Ada@Example.com"},
@@ -313,6 +316,64 @@ def test_damaged_bodies_become_the_same_rows() -> None:
             compare(body, found, dimensions)
             rendered += found.count
     assert rendered > 500
+
+
+def make_value(draw: Random) -> Any:
+    """Something that a field could say."""
+    texts = (
+        "",
+        "a",
+        "ä",
+        "a@b.c",
+        "A@b.c",
+        "7",
+        "0",
+        "10",
+        "421 4.7.0 later",
+        'q"',
+        "b\\",
+        "n\n",
+        "true",
+        "null",
+        "\x7f",
+        "😀",
+    )
+    match draw.randrange(8):
+        case 0:
+            return draw.choice((True, False, None, 0, 7, -3, 1.5, 10**17, 10**20, 1e300))
+        case 1:
+            return draw.choice(({}, [], ["t"], ["t", 1], {"user_id": draw.choice(texts)}, {"a": {"user_id": 3}}))
+        case 2:
+            return {
+                draw.choice(("user_id", "is_prefetched", "é", "x")): make_value(draw) for _ in range(draw.randrange(4))
+            }
+        case _:
+            return draw.choice(texts)
+
+
+def test_random_events_become_the_same_rows() -> None:
+    """Whatever fields come with whatever values, in whatever order."""
+    draw = Random(11)
+    renderer, dimensions = make_renderer(), Dimensions()
+    rendered = 0
+    for _ in range(3000):
+        event_class, provider_type = draw.choice(
+            (
+                ("message_event", "delivery"),
+                ("message_event", "delay"),
+                ("track_event", "open"),
+                ("track_event", "click"),
+            )
+        )
+        fields: dict[str, Any] = PLAIN | {"type": provider_type, "event_id": str(draw.randrange(1, 2**64))}
+        fields |= {name: make_value(draw) for name in draw.sample(FIELDS[4:], draw.randrange(1, 5))}
+        items = draw.sample(sorted(fields.items()), len(fields))
+        body = json.dumps([{"msys": {event_class: dict(items)}}], ensure_ascii=draw.random() < 0.3).encode()
+        found = renderer.render(body, 5, earliest=0, latest=ALWAYS)
+        assert found is not None
+        compare(body, found, dimensions)
+        rendered += found.count
+    assert rendered > 300
 
 
 def test_times_beyond_the_limits_are_odd() -> None:
