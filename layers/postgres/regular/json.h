@@ -20,6 +20,8 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "words of text are rea
 typedef struct { const uint8_t *at; size_t size; } Span;
 typedef struct { const uint8_t *at, *end; bool odd; } Cursor;
 
+#define SPAN(text) ((Span){(const uint8_t *)(text), sizeof(text) - 1})
+
 static inline void pass_space(Cursor *c) {
     while (c->at < c->end && (*c->at == ' ' || *c->at == '\n' || *c->at == '\t' || *c->at == '\r')) c->at++;
 }
@@ -119,9 +121,9 @@ static bool pass_number(Cursor *c) {
     return true;
 }
 
-static bool pass_word(Cursor *c, const char *word, size_t size) {
-    if ((size_t)(c->end - c->at) < size || memcmp(c->at, word, size) != 0) return false;
-    c->at += size;
+static inline bool pass_word(Cursor *c, Span word) {
+    if ((size_t)(c->end - c->at) < word.size || memcmp(c->at, word.at, word.size) != 0) return false;
+    c->at += word.size;
     return true;
 }
 
@@ -171,9 +173,9 @@ static bool read_value(Cursor *c, int depth, Span *value) {
     case '"': return read_string(c, value);
     case '{': c->at++; valid = pass_members(c, depth + 1, NULL, NULL); break;
     case '[': c->at++; valid = pass_elements(c, depth + 1, false); break;
-    case 't': valid = pass_word(c, "true", 4); break;
-    case 'f': valid = pass_word(c, "false", 5); break;
-    case 'n': valid = pass_word(c, "null", 4); break;
+    case 't': valid = pass_word(c, SPAN("true")); break;
+    case 'f': valid = pass_word(c, SPAN("false")); break;
+    case 'n': valid = pass_word(c, SPAN("null")); break;
     default: valid = (*begin == '-' || (*begin >= '0' && *begin <= '9')) && pass_number(c);
     }
     *value = (Span){begin, (size_t)(c->at - begin)};

@@ -65,6 +65,7 @@ typedef struct {
     int64_t salt;
     Table tables[TABLES];
     Buffer events, details, segments, odd, rows;
+    uint8_t followers[NAMES]; /* of each field, which came behind it the last time: nearly always it comes again */
     Span values[NAMES]; /* of the item that is being read, as they came */
     uint64_t seen[2];
     Span class, user;
@@ -76,8 +77,7 @@ typedef struct {
 static inline bool has(const Renderer *r, uint32_t field) { return r->seen[field / 64] >> field % 64 & 1; }
 
 static bool read_field(Renderer *r, Cursor *c, uint32_t field) {
-    static const uint8_t prefetched[] = "is_prefetched";
-    const Span asked = field == RCPT_META ? r->user_field : (Span){prefetched, sizeof prefetched - 1};
+    const Span asked = field == RCPT_META ? r->user_field : SPAN("is_prefetched");
     Span *value = &r->values[field], found = {NULL, 0};
     pass_space(c);
     const uint8_t *begin = c->at;
@@ -90,7 +90,7 @@ static bool read_field(Renderer *r, Cursor *c, uint32_t field) {
         else r->prefetched = found.at != NULL && *found.at == 't';
     } else if (field < SHARED || field >= MAILING || (c->at < c->end && *c->at == '"')) {
         return read_string(c, value) && value->size > 2;
-    } else if (!pass_word(c, "true", 4) && !pass_word(c, "false", 5)) {
+    } else if (!pass_word(c, SPAN("true")) && !pass_word(c, SPAN("false"))) {
         return false;
     }
     *value = (Span){begin, (size_t)(c->at - begin)};
@@ -102,13 +102,20 @@ static bool read_fields(Renderer *r, Cursor *c) {
     r->user = (Span){NULL, 0};
     r->prefetched = false;
     if (!expect(c, '{')) return false;
+    uint32_t last = 0;
     do {
-        Span name;
+        uint32_t field = r->followers[last];
         pass_space(c);
-        if (!read_string(c, &name)) return false;
-        uint32_t field = find_name(&r->fields, unquote(name));
-        if (field == NONE || has(r, field) || !expect(c, ':') || !read_field(r, c, field)) return false;
+        if (!pass_word(c, r->fields.spelled[field])) {
+            Span name;
+            if (!read_string(c, &name) || !expect(c, ':')) return false;
+            field = find_name(&r->fields, unquote(name));
+            if (field == NONE) return false;
+            r->followers[last] = (uint8_t)field;
+        }
+        if (has(r, field) || !read_field(r, c, field)) return false;
         r->seen[field / 64] |= (uint64_t)1 << field % 64;
+        last = field;
     } while (expect(c, ','));
     return expect(c, '}');
 }
@@ -119,7 +126,7 @@ static bool read_item(Renderer *r, Cursor *c) {
     c->odd = false;
     if (!expect(c, '{')) return false;
     pass_space(c);
-    if (!pass_word(c, "\"msys\"", 6) || !expect(c, ':') || !expect(c, '{')) return false;
+    if (!pass_word(c, SPAN("\"msys\"")) || !expect(c, ':') || !expect(c, '{')) return false;
     pass_space(c);
     if (!read_string(c, &name) || !expect(c, ':') || !read_fields(r, c)) return false;
     r->class = name;
@@ -157,7 +164,7 @@ static bool settle_user(Renderer *r) {
         if (user.size == 2) r->user.at = NULL;
     } else if (*user.at != '-' && (*user.at < '0' || *user.at > '9')) {
         r->user.at = NULL; /* true, null, an object: nobody */
-    } else if (user.size == 2 && memcmp(user.at, "-0", 2) == 0) {
+    } else if (equals(user, SPAN("-0"))) {
         return false;
     } else if (memchr(user.at, '.', user.size) != NULL) {
         r->user.at = NULL;
@@ -423,8 +430,8 @@ PUBLIC Renderer *regular_new(const char *const *fields, size_t field_count, cons
     }
     Span user = spell(&r->spellings, user_field);
     r->user_field = (Span){user.at + 1, user.size - 3};
-    r->reason = find_name(&r->fields, (Span){(const uint8_t *)"reason", 6});
-    r->error_code = find_name(&r->fields, (Span){(const uint8_t *)"error_code", 10});
+    r->reason = find_name(&r->fields, SPAN("reason"));
+    r->error_code = find_name(&r->fields, SPAN("error_code"));
     r->salt = salt;
     r->dictionary = dictionary;
     for (int table = 0; table < TABLES; table++) r->tables[table].seed = seed;
