@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from ctypes import (
     POINTER,
     Structure,
@@ -45,6 +45,10 @@ from s3_loader.suppressing import ENDING
 LIBRARY = "libregular.so"  # beside the third-party packages: of the layer, or of the environment
 VERSION = 1
 REMEMBERED = 64 * 1024 * 1024  # bytes that the library's tables may take from one body to the next
+# SparkPost's type → its class. What forbids to mail somebody must be looked at in Python (s3_loader.suppressing).
+RENDERED_TYPES = {
+    name: event_class for name, (event_class, ours) in TYPES.items() if event_class in CLASSES and ours not in ENDING
+}
 
 log = logging.getLogger(__name__)
 
@@ -109,13 +113,12 @@ class Renderer:
         self._dimensions = dimensions
         self._senders: list[Sender] = []  # as the library numbers them
         self._forgotten: int | None = None  # what `dimensions` counted when the tables were right
-        types = [name for name, (class_, ours) in TYPES.items() if class_ in CLASSES and ours not in ENDING]
         self._handle = library.regular_new(
             _list_names(FIELDS),
             len(FIELDS),
-            _list_names(types),
-            _list_names([TYPES[name][0] for name in types]),
-            len(types),
+            _list_names(RENDERED_TYPES),
+            _list_names(RENDERED_TYPES.values()),
+            len(RENDERED_TYPES),
             dimensions.user_mark[1:-1],
             find_salt(NAME),
             find_dictionary(NAME),
@@ -223,7 +226,7 @@ def place(
             yield item._replace(position=odd[item.position])
 
 
-def _list_names(names: Sequence[str]) -> "ctypes.Array[c_char_p]":
+def _list_names(names: Collection[str]) -> "ctypes.Array[c_char_p]":
     return (c_char_p * len(names))(*(name.encode() for name in names))
 
 

@@ -20,7 +20,7 @@ from providers._forms import decode_text, read_fields
 from providers._sns import PROOF_FIELDS
 from s3_loader.batches import Batch, Limits, decompress, parse_batch
 from s3_loader.dimensions import Dimensions
-from s3_loader.rows import RowStream
+from s3_loader.preparing import Preparer
 from tests.unit.webhook_listener.fakes import FakeBucket, FakeSecrets
 from webhook_listener import app
 from webhook_listener.receiving import Receiver
@@ -154,17 +154,14 @@ def check_loading(request: WebhookRequest, body: bytes, delivery: Delivery) -> i
         *("raw/key", request.provider, delivery.batch_id, "request-1", delivery.received_at, body),
         *(delivery.content_type, delivery.query),
     )
-    dimensions = Dimensions()
     parsed = list(parse_batch(batch, LIMITS))
-    rows = RowStream([entry for entry in parsed if isinstance(entry, Event)], 1, dimensions)
-    while rows.read(1):
-        pass
-    list(dimensions.build_inserts())
+    prepared = Preparer(Dimensions()).prepare(batch, LIMITS, 1, None)
+    assert prepared.events == sum(isinstance(entry, Event) for entry in parsed)
     for entry in parsed:
         if isinstance(entry, Unparseable):
             assert entry.reason
             json.dumps(entry.item)  # as the quarantine keeps it
-    return rows.count
+    return prepared.events
 
 
 def check_verifying(provider: Provider, request: WebhookRequest, secrets: Sequence[str], now: datetime) -> bool:
