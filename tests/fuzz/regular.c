@@ -39,16 +39,17 @@ static size_t change(uint8_t *body, size_t size) {
     size_t at = draw(size), length = draw(64);
     if (size == 0) return insert(body, 0, 0, tokens[draw(COUNT(tokens))]);
     if (length > size - at) length = size - at;
-    switch (draw(6)) {
+    Span token = tokens[draw(COUNT(tokens))];
+    switch (draw(7)) {
     case 0: body[at] = (uint8_t)draw(256); return size;
     case 1: body[at] ^= (uint8_t)(1 << draw(8)); return size;
     case 2: memmove(body + at, body + at + length, size - at - length); return size - length;
-    case 3: return insert(body, size, at, tokens[draw(COUNT(tokens))]);
+    case 3: return insert(body, size, at, token);
+    case 5: insert(body, size, at, token); return at + draw(token.size + 1); /* cut within it */
     case 4: memcpy(copy, body + at, length); return insert(body, size, draw(size), (Span){copy, length});
     default:
-        if (draw(8) == 0) return at;
         while (at + 1 < size && body[at] != ',' && body[at] != '{') at++;
-        return insert(body, size, at + 1, tokens[draw(COUNT(tokens))]);
+        return insert(body, size, at + 1, token);
     }
 }
 
