@@ -71,7 +71,6 @@ class _Result(Structure):
         ("segments", c_size_t),
         ("odd", c_size_t),
         ("odd_count", c_uint64),
-        ("earliest", c_int64),
         ("remembered", c_uint64),
         ("rows", c_size_t),
         ("rows_size", c_uint64),
@@ -102,7 +101,6 @@ class Rendered:
     rest: bytes  # a body of these items
     addresses: dict[str, int]  # of the rows: recipient → earliest event, where no user is named
     users: dict[str, int]  # user → earliest event
-    earliest: int  # of all; very late where there are none
 
 
 class Renderer:
@@ -162,7 +160,6 @@ class Renderer:
             b"[" + b",".join(body[begin:end] for begin, end in zip(odd[1::3], odd[2::3], strict=True)) + b"]",
             dict(zip(self._read(_ADDRESSES, _decode_people), self._read_times(_ADDRESSES), strict=True)),
             users,
-            result.earliest,
         )
 
     def _learn(self) -> dict[str, int]:

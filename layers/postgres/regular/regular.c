@@ -47,7 +47,6 @@ typedef struct {
     const uint64_t *segments; /* of each event: where its detail begins, its size */
     const uint64_t *odd;      /* of each odd item: position, where it begins, where it ends */
     uint64_t odd_count;
-    int64_t earliest;
     uint64_t remembered; /* bytes of the tables that last */
     const uint8_t *rows;
     uint64_t rows_size;
@@ -293,7 +292,6 @@ static bool keep_event(Renderer *r, int64_t earliest, int64_t latest) {
     if (has(r, RCPT_META)) event.metadata = values[RCPT_META];
     put_detail(r);
     put(&r->events, &event, sizeof event);
-    if (event.time < r->result.earliest) r->result.earliest = event.time;
     return true;
 }
 
@@ -472,7 +470,7 @@ PUBLIC bool regular_scan(Renderer *r, const uint8_t *body, size_t size, int64_t 
         buffers[buffer]->failed = false;
     }
     for (int table = REPLIES; table < TABLES; table++) forget(&r->tables[table]);
-    *result = (Result){.earliest = INT64_MAX};
+    *result = (Result){0};
     if (size > LARGEST_BODY || !read_body(r, &c, earliest, latest)) failed = true;
     for (size_t buffer = 0; buffer < sizeof buffers / sizeof *buffers; buffer++) failed |= buffers[buffer]->failed;
     for (int table = 0; table < TABLES; table++) failed |= has_failed(&r->tables[table]);
