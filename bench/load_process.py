@@ -1,7 +1,11 @@
-"""A process that loads stored bodies as the loader function does, and tells how long that took."""
+"""A process that loads stored bodies as the loader function does, and tells how long that took.
+
+Objects come from memory, as many at once as SQS brings (`BatchSize` in template.yaml).
+"""
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import resource
 import signal
@@ -10,12 +14,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
+from typing import cast
 
 import psycopg2
 
-from bench.stored import Blobs, make_batch, parse_stored
+from bench.stored import LIMITS, RECEIVED_AT, Blobs, make_batch, store
+from common.objects import Bucket, StoredObject
 
-EVERY = 100  # batches between two reports of progress
+AT_ONCE = 10  # objects
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,13 +68,34 @@ def start_load_process(dsn: str, bodies: Blobs) -> Iterator[LoadProcess]:
         process.join()
 
 
+class _Memory:
+    """A bucket."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, StoredObject] = {}
+
+    def get(self, key: str) -> StoredObject:
+        return self.objects[key]
+
+
 def _serve(pipe: Pipe, dsn: str, bodies: Blobs) -> None:
     import s3_loader.app  # noqa: F401 (sets the garbage collector as in Lambda)
-    from s3_loader.loading import Loader
+    from common.database import Database
+    from s3_loader.notifications import Notification
+    from s3_loader.service import LoaderService
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
-    loader = Loader()
+    logging.disable(logging.INFO)
+    memory = _Memory()
     with closing(psycopg2.connect(dsn, options="-c timezone=UTC")) as connection:
+        service = LoaderService(
+            database=Database(lambda: connection),
+            max_event_age=LIMITS.oldest,
+            retention_months=12,
+            activity_retention_weeks=53,
+            open_bucket=lambda _name: cast("Bucket", memory),
+            clock=lambda: RECEIVED_AT,
+        )
         while True:
             try:
                 first, last = pipe.recv()
@@ -76,16 +103,19 @@ def _serve(pipe: Pipe, dsn: str, bodies: Blobs) -> None:
                 return
             events = set_aside = 0
             seconds = cpu_seconds = 0.0
-            for number, body in enumerate(bodies.read(first, last), first):
-                batch = make_batch(number, body)
+            for begin in range(first, last, AT_ONCE):
+                end = min(begin + AT_ONCE, last)
+                batches = [make_batch(number, body) for number, body in enumerate(bodies.read(begin, end), begin)]
+                memory.objects = {batch.object_key: store(batch) for batch in batches}
+                notifications = [Notification("raw", batch.object_key, replay=False) for batch in batches]
                 at, cpu_at = time.perf_counter(), time.process_time()
-                load = loader.load(connection, batch, lambda batch=batch: parse_stored(batch))  # type: ignore[misc]
+                service.take_in(notifications)
+                loads = [service.load(notification) for notification in notifications]
                 cpu_seconds += time.process_time() - cpu_at
                 seconds += time.perf_counter() - at
-                events += load.events
-                set_aside += load.duplicates + load.quarantined + load.expired
-                if (number - first) % EVERY == EVERY - 1:
-                    pipe.send(number + 1)
+                events += sum(load.events for load in loads)
+                set_aside += sum(load.duplicates + load.quarantined + load.expired for load in loads)
+                pipe.send(end)
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
             pipe.send(
                 Loaded(events=events, set_aside=set_aside, seconds=seconds, cpu_seconds=cpu_seconds, peak_memory=peak)

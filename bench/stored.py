@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench.traffic import DAYS, START, batches
 from common.events import Event, Unparseable
+from common.objects import StoredObject
 from s3_loader.batches import Batch, Expired, Limits, parse_batch
 
 BATCH_SIZE = 350  # events of a webhook POST
@@ -72,6 +73,13 @@ def make_batch(number: int, body: bytes, received_at: datetime = RECEIVED_AT) ->
         received_at=received_at,
         body=body,
     )
+
+
+def store(batch: Batch) -> StoredObject:
+    """The batch's object, as the listener would have put it."""
+    names = {"batch-id": batch.provider_batch_id, "request-id": batch.request_id, "provider": batch.provider}
+    metadata = {name: value for name, value in names.items() if value is not None}
+    return StoredObject(batch.body, {**metadata, "received-at": batch.received_at.isoformat()})
 
 
 def parse_stored(batch: Batch) -> Iterable[Event | Unparseable | Expired]:

@@ -1,13 +1,12 @@
 """Activities and samples as rows of COPY's binary format; see `rows` for the format."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterator, Sequence
 from struct import Struct
 
 from common.activities import COMPANY, Activity, Identity, Operation, Series
 from common.details import pack_details
 from s3_loader.properties import clean_properties
-from s3_loader.rows import EPOCH, HEADER, NULL, TRAILER
+from s3_loader.rows import EPOCH, NULL
 from s3_loader.short_keys import ShortKeys
 
 # What each activity says for itself, then what many share.
@@ -89,14 +88,3 @@ def render_samples(series: Series, series_id: int) -> bytes:
         else:
             rows.append(_pack_sample(3, 4, series_id, 8, instant, 8, bits))
     return b"".join(rows)
-
-
-class Chunks:
-    """What psycopg2's `copy_expert` reads from: rows are rendered when libpq asks for more, while the server works."""
-
-    def __init__(self, rows: Iterable[bytes]) -> None:
-        self._chunks = chain((HEADER,), rows, (TRAILER,))
-
-    def read(self, _size: int) -> bytes:
-        """The next chunk, of any length; empty at the end."""
-        return next(self._chunks, b"")

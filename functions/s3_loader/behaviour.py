@@ -18,11 +18,12 @@ from psycopg2.extensions import cursor as Cursor
 from common.activities import COMPANY, Identity, Link, Profile
 from common.json_text import decode_json, encode_json
 from providers._fields import clean
-from s3_loader.activity_rows import COLUMNS, SAMPLE_COLUMNS, Chunks, render_activities, render_samples
+from s3_loader.activity_rows import COLUMNS, SAMPLE_COLUMNS, render_activities, render_samples
 from s3_loader.batches import Batch
 from s3_loader.contents import Content, count_items, count_samples, join_contents
 from s3_loader.loading import COMMIT, CONFLICTS, Load, Outcome, save_batch
 from s3_loader.prepared import Statement
+from s3_loader.rows import Chunks
 from s3_loader.short_keys import ShortKeys, find_owners
 from s3_loader.touched import Touched
 from s3_loader.traits import build_traits, list_writes, merge_writes

@@ -4,7 +4,9 @@ The common case, that nothing of the batch was seen before, is one COPY into `ev
 conflict the transaction is rolled back and done again through a temporary table, which leaves the duplicates out.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from enum import Enum
 from typing import IO, NamedTuple, cast
 
@@ -13,15 +15,16 @@ from psycopg2 import errorcodes
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from common.events import Event, Unparseable
-from s3_loader.batches import Batch, Expired
-from s3_loader.dimensions import Dimensions
+from common.events import Unparseable
+from s3_loader.batches import Batch, Limits, parse_batch
+from s3_loader.dimensions import Dimensions, Fresh
 from s3_loader.marks import Marks
 from s3_loader.prepared import PreparedStatements, Statement
-from s3_loader.quarantine import DELETE_QUARANTINE, SetAside
-from s3_loader.rows import COLUMNS, RowStream
+from s3_loader.preparing import Prepared, Preparer, Sorter
+from s3_loader.quarantine import DELETE_QUARANTINE
+from s3_loader.rows import COLUMNS, Chunks, render_rows
 from s3_loader.suppressing import SUPPRESS
-from s3_loader.touched import CHANGE, Touched
+from s3_loader.touched import CHANGE
 
 COPY_EVENTS = f"COPY events ({COLUMNS}) FROM STDIN (FORMAT binary)"
 COPY_INCOMING = f"COPY incoming ({COLUMNS}) FROM STDIN (FORMAT binary)"
@@ -38,7 +41,7 @@ RETURNING occurred_at, message_id
 BEGIN = [("BEGIN", ()), ("LOCK TABLE ONLY events IN ROW EXCLUSIVE MODE", ())]
 LOOK = """
 SELECT (SELECT batch_id FROM batches WHERE object_key = %s),
-       nextval('batches_batch_id_seq'),
+       ARRAY(SELECT nextval('batches_batch_id_seq') FROM generate_series(1, %s)),
        (SELECT last_value FROM dimensions_generation)::text || ARRAY[
            pg_relation_filenode('kinds'), pg_relation_filenode('senders'), pg_relation_filenode('mailings'),
            pg_relation_filenode('receivers'), pg_relation_filenode('clients')]::text,
@@ -55,11 +58,10 @@ UPDATE_BATCH = """
 UPDATE batches SET loaded_at = now(), event_count = %s, duplicate_count = %s, quarantine_count = %s, expired_count = %s
 WHERE batch_id = %s
 """
+KEPT_IDS = 3  # of batches to come: one is prepared while another is loaded
 COMMIT = ("COMMIT", ())
 # What tells that the common case does not hold: an event or the batch is there already; a month has no partition yet.
 CONFLICTS = (errorcodes.UNIQUE_VIOLATION, errorcodes.CHECK_VIOLATION)
-
-Parse = Callable[[], Iterable[Event | Unparseable | Expired]]
 
 
 class Outcome(Enum):
@@ -83,26 +85,8 @@ class _Begun(NamedTuple):
     """What a transaction knows at its begin."""
 
     found: int | None  # the batch's id if it is loaded already
-    batch_id: int  # one for a new batch
     claimed: bool  # whether it may be loaded
-    marks: Marks
-
-
-class _Sorter:
-    """Passes the events on and keeps the rest."""
-
-    def __init__(self) -> None:
-        self.unparseable = SetAside()
-        self.expired = 0
-
-    def keep_events(self, parsed: Iterable[Event | Unparseable | Expired]) -> Iterator[Event]:
-        for item in parsed:
-            if type(item) is Event:
-                yield item
-            elif type(item) is Unparseable:
-                self.unparseable.append(item)
-            else:
-                self.expired += 1
+    late_before: datetime | None  # see `Marks`
 
 
 class Loader:
@@ -110,27 +94,50 @@ class Loader:
 
     def __init__(self, dimensions: Dimensions | None = None) -> None:
         self._dimensions = dimensions or Dimensions()
-        self._prepared = PreparedStatements([LOOK, *self._dimensions.list_inserts(), SAVE_BATCH, CHANGE, SUPPRESS])
+        self._preparer = Preparer(self._dimensions)
+        self._statements = PreparedStatements([LOOK, *self._dimensions.list_inserts(), SAVE_BATCH, CHANGE, SUPPRESS])
+        self._ids: deque[int] = deque()  # of batches to come
+        self._late_before: datetime | None = None
 
-    def load(self, connection: Connection, batch: Batch, parse: Parse, *, replay: bool = False) -> Load:
+    def prepare(self, batch: Batch, limits: Limits) -> Prepared | None:
+        """Prepares a batch for `load`, in whatever thread; None before the first load."""
+        try:
+            batch_id = self._ids.popleft()
+        except IndexError:
+            return None
+        return self._preparer.prepare(batch, limits, batch_id, self._late_before)
+
+    def load(
+        self,
+        connection: Connection,
+        batch: Batch,
+        limits: Limits,
+        *,
+        replay: bool = False,
+        prepared: Prepared | None = None,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> Load:
         """Loads a batch whole or not at all. Raises `psycopg2.Error` with the transaction rolled back.
 
-        `parse` gives the batch's items anew at each call: a conflict makes it necessary to go over them twice.
+        `prepared`: what `prepare` made of it, used if it still holds. `meanwhile` is called before the rows are sent;
+        what is prepared from then on relies on this batch.
         """
         connection.autocommit = True
-        self._prepared.use(connection)
+        self._statements.use(connection)
         try:
             if not replay:
                 try:
-                    return self._transact(connection, lambda cursor: self._load_new(cursor, batch, parse))
+                    return self._transact(
+                        connection, lambda cursor: self._load_new(cursor, batch, limits, prepared, meanwhile)
+                    )
                 except psycopg2.Error as failure:
                     if failure.pgcode not in CONFLICTS:
                         raise
-            self._create_partitions(connection, parse)
-            return self._transact(connection, lambda cursor: self._load_again(cursor, batch, parse, replay=replay))
+            self._create_partitions(connection, batch, limits)
+            return self._transact(connection, lambda cursor: self._load_again(cursor, batch, limits, replay=replay))
         except psycopg2.DataError:
             # Postgres refuses a value that the provider's parser let through: find out which events it is.
-            return self._transact(connection, lambda cursor: self._load_singly(cursor, batch, parse, replay=replay))
+            return self._transact(connection, lambda cursor: self._load_singly(cursor, batch, limits, replay=replay))
 
     def _transact(self, connection: Connection, load: Callable[[Cursor], Load]) -> Load:
         """Runs a load in a transaction; few round trips, because each costs as much as loading ten events."""
@@ -138,7 +145,8 @@ class Loader:
             try:
                 return load(cursor)
             except BaseException:
-                self._dimensions.rollback()
+                self._ids.clear()  # of a database that was set back they may be taken
+                self._preparer.forget_prepared()
                 if not connection.closed:
                     cursor.execute("ROLLBACK")
                 raise
@@ -146,95 +154,100 @@ class Loader:
     def _begin(self, cursor: Cursor, batch: Batch) -> _Begun:
         claim = (batch.provider, batch.provider_batch_id, batch.received_at, batch.object_key, USED_ID)
         single_use = batch.single_use and batch.provider_batch_id is not None
-        look = (LOOK, (batch.object_key, single_use, *claim))
-        cursor.execute(self._prepared.build(cursor, [*BEGIN, look]))
-        ((found, batch_id, generation, claimed, late_before),) = cursor.fetchall()
-        self._dimensions.use_generation(generation)
-        return _Begun(found, batch_id, claimed, Marks(late_before))
+        look = (LOOK, (batch.object_key, KEPT_IDS - len(self._ids), single_use, *claim))
+        cursor.execute(self._statements.build(cursor, [*BEGIN, look]))
+        ((found, ids, generation, claimed, self._late_before),) = cursor.fetchall()
+        self._ids += ids
+        self._preparer.use_generation(generation)
+        return _Begun(found, claimed, self._late_before)
 
-    def _commit(self, cursor: Cursor, batch: Batch, load: Load, saves: Iterable[Statement], rest: _Sorter) -> Load:
-        """Writes what the events share, the batch's own row and the quarantine, and commits, all in one round trip."""
-        statements = [*self._dimensions.build_inserts(), *saves, *rest.unparseable.build(batch)]
-        cursor.execute(self._prepared.build(cursor, [*statements, COMMIT]))
-        self._dimensions.commit()
+    def _commit(self, cursor: Cursor, load: Load, saves: Iterable[Statement], fresh: Fresh) -> Load:
+        """Writes what the events share, the batch's own row and the rest, and commits, all in one round trip."""
+        cursor.execute(self._statements.build(cursor, [*fresh.inserts, *saves, COMMIT]))
+        self._dimensions.commit(fresh)
         return load
 
-    def _load_new(self, cursor: Cursor, batch: Batch, parse: Parse) -> Load:
-        found, batch_id, claimed, marks = self._begin(cursor, batch)
-        if found is not None:
-            cursor.execute("ROLLBACK")
-            return Load(Outcome.ALREADY_LOADED)
-        sorter, touched = _Sorter(), Touched()
-        events = self._watch(touched, marks.watch(sorter.keep_events(_list_items(parse, claimed=claimed))))
-        rows = RowStream(events, batch_id, self._dimensions)
-        _copy(cursor, COPY_EVENTS, rows)
-        load = Load(Outcome.LOADED, rows.count, 0, len(sorter.unparseable), sorter.expired)
-        saves = [_insert_batch(batch, batch_id, load), *marks.build(), *touched.build()]
-        return self._commit(cursor, batch, load, saves, sorter)
+    def _skip(self, cursor: Cursor) -> Load:
+        cursor.execute("ROLLBACK")
+        self._preparer.forget_prepared()
+        return Load(Outcome.ALREADY_LOADED)
 
-    def _load_again(self, cursor: Cursor, batch: Batch, parse: Parse, *, replay: bool) -> Load:
-        found, batch_id, claimed, marks = self._begin(cursor, batch)
-        if found is not None and not replay:
-            cursor.execute("ROLLBACK")
-            return Load(Outcome.ALREADY_LOADED)
-        sorter, touched = _Sorter(), Touched()
-        events = self._watch(touched, sorter.keep_events(_list_items(parse, claimed=claimed)))
-        rows = RowStream(events, found or batch_id, self._dimensions)
+    def _load_new(
+        self, cursor: Cursor, batch: Batch, limits: Limits, prepared: Prepared | None, meanwhile: Callable[[], object]
+    ) -> Load:
+        begun = self._begin(cursor, batch)
+        if begun.found is not None:
+            return self._skip(cursor)
+        holds = prepared is not None and self._dimensions.is_next(prepared.fresh)
+        if prepared is None or not (holds and begun.claimed and prepared.late_before == begun.late_before):
+            prepared = self._prepare_again(batch, limits, begun, self._ids.popleft())
+        meanwhile()
+        _copy(cursor, COPY_EVENTS, prepared.rows)
+        load = Load(Outcome.LOADED, prepared.events, 0, prepared.set_aside, prepared.expired)
+        saves = [_insert_batch(batch, prepared.batch_id, load), *prepared.marks.build(), *prepared.saves]
+        return self._commit(cursor, load, saves, prepared.fresh)
+
+    def _load_again(self, cursor: Cursor, batch: Batch, limits: Limits, *, replay: bool) -> Load:
+        begun = self._begin(cursor, batch)
+        if begun.found is not None and not replay:
+            return self._skip(cursor)
+        prepared = self._prepare_again(batch, limits, begun, begun.found or self._ids.popleft())
         cursor.execute(CREATE_INCOMING)
-        _copy(cursor, COPY_INCOMING, rows)
+        _copy(cursor, COPY_INCOMING, prepared.rows)
         cursor.execute(INSERT_INCOMING)
+        marks = Marks(begun.late_before)
         marks.add(cursor.fetchall())
-        duplicates = rows.count - cursor.rowcount
-        load = Load(Outcome.LOADED, rows.count, duplicates, len(sorter.unparseable), sorter.expired)
-        saves = [*save_batch(batch, batch_id, load, found), *marks.build(), *touched.build()]
-        return self._commit(cursor, batch, load, saves, sorter)
+        duplicates = prepared.events - cursor.rowcount
+        load = Load(Outcome.LOADED, prepared.events, duplicates, prepared.set_aside, prepared.expired)
+        saves = [*save_batch(batch, prepared.batch_id, load, begun.found), *marks.build(), *prepared.saves]
+        return self._commit(cursor, load, saves, prepared.fresh)
 
-    def _load_singly(self, cursor: Cursor, batch: Batch, parse: Parse, *, replay: bool) -> Load:
-        found, batch_id, claimed, marks = self._begin(cursor, batch)
-        if found is not None and not replay:
-            cursor.execute("ROLLBACK")
-            return Load(Outcome.ALREADY_LOADED)
-        sorter, touched = _Sorter(), Touched()
-        events = inserted = 0
+    def _load_singly(self, cursor: Cursor, batch: Batch, limits: Limits, *, replay: bool) -> Load:
+        begun = self._begin(cursor, batch)
+        if begun.found is not None and not replay:
+            return self._skip(cursor)
+        batch_id = begun.found or self._ids.popleft()
+        items = parse_batch(batch, limits) if begun.claimed else [Unparseable(None, USED_ID, None)]
+        sorter, marks, duplicates, dimensions = Sorter(batch), Marks(begun.late_before), 0, self._dimensions
         cursor.execute(CREATE_INCOMING)
-        for event in self._watch(touched, sorter.keep_events(_list_items(parse, claimed=claimed))):
-            cursor.execute("SAVEPOINT event")
-            try:
-                _copy(cursor, COPY_INCOMING, RowStream([event], found or batch_id, self._dimensions))
-                cursor.execute(INSERT_INCOMING)
-            except psycopg2.DataError as failure:
-                cursor.execute("ROLLBACK TO SAVEPOINT event")
-                reason = f"Postgres refuses a value: {failure.diag.message_primary}"
-                sorter.unparseable.append(Unparseable(event.position, reason, None))
-            else:
-                events += 1
-                inserted += cursor.rowcount
-                marks.add(cursor.fetchall())
-                cursor.execute("TRUNCATE incoming")
-            cursor.execute("RELEASE SAVEPOINT event")
-        load = Load(Outcome.LOADED, events, events - inserted, len(sorter.unparseable), sorter.expired)
-        saves = [*save_batch(batch, batch_id, load, found), *marks.build(), *touched.build()]
-        return self._commit(cursor, batch, load, saves, sorter)
+        with self._preparer.begin():
+            for event in sorter.keep_events(items, dimensions):
+                cursor.execute("SAVEPOINT event")
+                try:
+                    _copy(cursor, COPY_INCOMING, render_rows([event], batch_id, dimensions))
+                    cursor.execute(INSERT_INCOMING)
+                except psycopg2.DataError as failure:
+                    cursor.execute("ROLLBACK TO SAVEPOINT event")
+                    reason = f"Postgres refuses a value: {failure.diag.message_primary}"
+                    sorter.set_aside(Unparseable(event.position, reason, None))
+                else:
+                    duplicates += 1 - cursor.rowcount
+                    marks.add(cursor.fetchall())
+                    cursor.execute("TRUNCATE incoming")
+                cursor.execute("RELEASE SAVEPOINT event")
+            fresh = dimensions.take()
+        load = Load(Outcome.LOADED, sorter.events, duplicates, len(sorter.unparseable), sorter.expired)
+        saves = [*save_batch(batch, batch_id, load, begun.found), *marks.build(), *sorter.build()]
+        return self._commit(cursor, load, saves, fresh)
 
-    def _watch(self, touched: Touched, events: Iterable[Event]) -> Iterator[Event]:
-        return touched.watch(events, self._dimensions.user_field, self._dimensions.user_mark)
+    def _prepare_again(self, batch: Batch, limits: Limits, begun: _Begun, batch_id: int) -> Prepared:
+        self._preparer.forget_prepared()
+        if begun.claimed:
+            return self._preparer.prepare(batch, limits, batch_id, begun.late_before)
+        return self._preparer.refuse(batch, batch_id, USED_ID)
 
-    def _create_partitions(self, connection: Connection, parse: Parse) -> None:
+    def _create_partitions(self, connection: Connection, batch: Batch, limits: Limits) -> None:
         """Makes the partitions that a batch needs, in a transaction of its own: the lock must not last for a load."""
-        events = _Sorter().keep_events(parse())
-        months = {event.occurred_at.replace(day=1, hour=0, minute=0, second=0, microsecond=0) for event in events}
+        with self._preparer.begin():
+            events = Sorter(batch).keep_events(parse_batch(batch, limits), self._dimensions)
+            months = {event.occurred_at.replace(day=1, hour=0, minute=0, second=0, microsecond=0) for event in events}
         with connection.cursor() as cursor:
             for month in sorted(months):
                 cursor.execute("SELECT create_events_partition(%s)", (month,))
 
 
-def _list_items(parse: Parse, *, claimed: bool) -> Iterable[Event | Unparseable | Expired]:
-    """What a batch holds; nothing but the reason where it is set aside as a whole."""
-    return parse() if claimed else [Unparseable(None, USED_ID, None)]
-
-
-def _copy(cursor: Cursor, statement: str, rows: RowStream) -> None:
-    cursor.copy_expert(statement, cast("IO[bytes]", rows))  # of a file, psycopg2 uses `read` alone
+def _copy(cursor: Cursor, statement: str, rows: Iterable[bytes]) -> None:
+    cursor.copy_expert(statement, cast("IO[bytes]", Chunks(rows)))  # of a file, psycopg2 uses `read` alone
 
 
 def _insert_batch(batch: Batch, batch_id: int, load: Load) -> Statement:

@@ -2,7 +2,9 @@
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,13 +16,14 @@ from common.database import Database, DatabaseSettings, connect, is_transient
 from common.objects import Bucket
 from common.retention import find_retention_start, start_week
 from common.settings import read_number, read_text
-from s3_loader.batches import Batch, Limits, parse_batch, read_batch
+from s3_loader.batches import Batch, Limits, read_batch
 from s3_loader.behaviour import BehaviourLoader
 from s3_loader.contents import Content, count_items, read_content
 from s3_loader.deliveries import PROVIDER, load_delivery
 from s3_loader.dimensions import Dimensions
 from s3_loader.loading import CONFLICTS, Load, Loader
 from s3_loader.notifications import Notification
+from s3_loader.preparing import Prepared
 from sources import find_source
 
 ATTEMPTS = 3
@@ -48,6 +51,10 @@ class LoaderService:
     _buckets: dict[str, Bucket] = field(default_factory=dict)
     _fetched: dict[str, Batch] = field(default_factory=dict)
     _loaded: dict[str, Load] = field(default_factory=dict)
+    # Another thread reads and prepares one object while another one is loaded; only it speaks with S3 meanwhile.
+    _ahead: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+    _coming: deque[Notification] = field(default_factory=deque)
+    _begun: dict[Notification, Future[tuple[Batch, Prepared | None]]] = field(default_factory=dict)
 
     @classmethod
     def build(cls) -> "LoaderService":
@@ -66,12 +73,36 @@ class LoaderService:
         if notification.object_key in self._loaded and not notification.replay:
             return self._loaded[notification.object_key]
         started = time.perf_counter()
-        batch = self._fetch(notification)
-        load = self._load_batch(batch, replay=notification.replay)
+        if notification in self._coming:
+            self._coming.remove(notification)
+        begun = self._begun.pop(notification, None) or self._ahead.submit(self._begin, notification)
+        batch, prepared = begun.result()
+        load = self._load_batch(batch, prepared, replay=notification.replay)
         _log_load(batch, load, started)
         return load
 
-    def load_together(self, notifications: Iterable[Notification]) -> None:
+    def _begin(self, notification: Notification) -> tuple[Batch, Prepared | None]:
+        """Reads an object, and prepares it where it holds events."""
+        batch = self._fetch(notification)
+        if notification.replay or batch.provider == PROVIDER or find_source(batch.provider) is not None:
+            return batch, None
+        return batch, self.loader.prepare(batch, self._find_limits())
+
+    def _begin_next(self) -> None:
+        """Begins the next object while this one is loaded: never more than one, each takes memory."""
+        if self._coming and not self._begun:
+            notification = self._coming.popleft()
+            self._begun[notification] = self._ahead.submit(self._begin, notification)
+
+    def take_in(self, notifications: Iterable[Notification]) -> None:
+        """Tells of what came at once, before each is loaded by `load`."""
+        wait(self._begun.values())
+        self._begun.clear()
+        given = list(dict.fromkeys(notifications))
+        self._load_together(given)
+        self._coming = deque(one for one in given if one.object_key not in self._loaded)
+
+    def _load_together(self, notifications: Iterable[Notification]) -> None:
         """Loads what came at once of behaviour in one transaction, where it is small and all new.
 
         A transaction costs as much as a hundred calls, and many bodies hold fewer. Whatever is left, for whatever
@@ -118,11 +149,14 @@ class LoaderService:
             batch = read_batch(notification.object_key, bucket.get(notification.object_key))
         return batch
 
+    def _find_limits(self) -> Limits:
+        return Limits(self.max_event_age, find_retention_start(self.clock(), self.retention_months))
+
     def _find_behaviour_limits(self) -> Limits:
         return Limits(self.max_event_age, start_week(self.clock(), -self.activity_retention_weeks))
 
-    def _load_batch(self, batch: Batch, *, replay: bool) -> Load:
-        load = self._choose_load(batch, replay=replay)
+    def _load_batch(self, batch: Batch, prepared: Prepared | None, *, replay: bool) -> Load:
+        load = self._choose_load(batch, prepared, replay=replay)
         for attempt in range(ATTEMPTS):
             try:
                 return load(self.database.get())
@@ -134,15 +168,19 @@ class LoaderService:
             self.sleep(BACKOFF_SECONDS * 2**attempt)
         raise AssertionError("unreachable")
 
-    def _choose_load(self, batch: Batch, *, replay: bool) -> Callable[[Connection], Load]:
+    def _choose_load(self, batch: Batch, prepared: Prepared | None, *, replay: bool) -> Callable[[Connection], Load]:
         """What loads a batch: mails' events, behaviour, or what the mailer reports."""
         if batch.provider == PROVIDER:
             return lambda connection: load_delivery(connection, batch, replay=replay)
         source = find_source(batch.provider)
         if source is None:
-            limits = Limits(self.max_event_age, find_retention_start(self.clock(), self.retention_months))
             return lambda connection: self.loader.load(
-                connection, batch, lambda: parse_batch(batch, limits), replay=replay
+                connection,
+                batch,
+                self._find_limits(),
+                replay=replay,
+                prepared=prepared,
+                meanwhile=self._begin_next,
             )
         content = read_content(source, batch, self._find_behaviour_limits())
         return lambda connection: self._behaviour_loader.load(connection, batch, content, replay=replay)

@@ -23,6 +23,7 @@ class Touched:
         self._identities: dict[int, datetime] = {}
         self._linked: set[int] = set()
         self._suppressed = Suppressed()
+        self._rendered: list[dict[str, dict[str, int]]] = []
 
     def watch(self, events: Iterable[Event], user_field: str, user_mark: bytes) -> Iterator[Event]:
         """The same events; those whom they happened to are remembered as they go by."""
@@ -42,6 +43,10 @@ class Touched:
         """Something was done or said by somebody, or of somebody."""
         _note(self._identities, identity_id, at)
 
+    def add_rendered(self, addresses: dict[str, int], users: dict[str, int]) -> None:
+        """Whom events happened to that were rendered elsewhere, with microseconds since 1970."""
+        self._rendered.append({"addresses": addresses, "users": users})
+
     def add_linked(self, identity_ids: Iterable[int]) -> None:
         """These became, or were until now, one person with others."""
         self._linked.update(identity_ids)
@@ -49,13 +54,17 @@ class Touched:
     def build(self) -> Iterator[Statement]:
         """What says so; nothing where nobody is touched."""
         yield from self._suppressed.build()
-        if self._addresses or self._users or self._identities or self._linked:
-            touched: dict[str, Any] = {
-                "addresses": _show(self._addresses),
-                "users": _show(self._users),
-                "identities": _show({str(key): at for key, at in self._identities.items()}),
-                "linked": sorted(self._linked),
-            }
+        touched: dict[str, Any] = {
+            "addresses": _show(self._addresses),
+            "users": _show(self._users),
+            "identities": _show({str(key): at for key, at in self._identities.items()}),
+            "linked": sorted(self._linked),
+        }
+        for rendered in self._rendered:
+            for name, times in rendered.items():
+                known = touched[name]
+                touched[name] = times | {key: min(at, times.get(key, at)) for key, at in known.items()}
+        if any(touched.values()):
             yield CHANGE, (encode_json({key: value for key, value in touched.items() if value}).decode(),)
 
 

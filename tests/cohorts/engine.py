@@ -20,7 +20,7 @@ from common.errors import ApiError
 from common.events import Json
 from local.postgres import SUPERUSER, Postgres
 from oracle.telling import Interval, Transition
-from s3_loader.batches import Batch, Limits, parse_batch
+from s3_loader.batches import Batch, Limits
 from s3_loader.behaviour import BehaviourLoader
 from s3_loader.contents import read_content
 from s3_loader.loading import Loader
@@ -213,7 +213,7 @@ class Engine:
         batch = Batch(key, name, None, "r", at, body, query=collection)
         source = find_source(name)
         if source is None:
-            loaded = loaders[1].load(connection, batch, lambda: parse_batch(batch, LIMITS))
+            loaded = loaders[1].load(connection, batch, LIMITS)
         else:
             loaded = loaders[0].load(connection, batch, read_content(source, batch, LIMITS))
         assert loaded.quarantined == loaded.expired == 0, (loaded, items)

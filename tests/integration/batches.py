@@ -1,12 +1,10 @@
 """Batches for tests that load them."""
 
 import json
-from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
-from common.events import Event, Unparseable
-from s3_loader.batches import Batch, Expired, Limits, parse_batch
+from s3_loader.batches import Batch, Limits
 from tests.integration.conftest import NOW
 
 LIMITS = Limits(oldest=timedelta(days=400), expired_before=NOW - timedelta(days=365))
@@ -23,8 +21,3 @@ def make_batch(items: object, key: str = "raw/sparkpost/2026/11/21/12/one") -> B
     """A batch that arrived at NOW."""
     body = items if isinstance(items, bytes) else json.dumps(items).encode()
     return Batch(key, "sparkpost", "batch-1", "request-1", NOW, body)
-
-
-def parse(batch: Batch) -> Callable[[], Iterable[Event | Unparseable | Expired]]:
-    """What `Loader.load` takes to go over a batch."""
-    return lambda: parse_batch(batch, LIMITS)

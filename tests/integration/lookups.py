@@ -8,7 +8,7 @@ from psycopg2.extensions import connection as Connection
 
 from query_events.routing import READ_EVENTS, Caller, Route
 from s3_loader.loading import Loader
-from tests.integration.batches import make_batch, make_event, parse
+from tests.integration.batches import LIMITS, make_batch, make_event
 from tests.integration.requests import REP, make_request
 
 BLIND = Caller("analyst", frozenset({READ_EVENTS}))
@@ -23,7 +23,7 @@ def make_loader(connection: Connection) -> Load:
 
     def load(*items: object) -> None:
         batch = make_batch([*items], key=f"raw/sparkpost/2026/11/21/12/{next(keys):05}")
-        loader.load(connection, batch, parse(batch))
+        loader.load(connection, batch, LIMITS)
 
     return load
 

@@ -10,7 +10,7 @@ from common.activities import Activity, Identity, Operation
 from common.details import unpack_detail
 from maintain_partitions.partitions import maintain_partitions
 from query_events import batches, quarantine
-from s3_loader.batches import Batch, Limits, parse_batch
+from s3_loader.batches import Batch, Limits
 from s3_loader.behaviour import BehaviourLoader
 from s3_loader.contents import read_content
 from s3_loader.loading import Load, Loader, Outcome
@@ -48,7 +48,7 @@ def read_and_load(connection: Connection, batch: Batch) -> Load:
     """Loads a batch of behaviour or of mails."""
     if find_source(batch.provider) is not None:
         return load(connection, batch)
-    return Loader().load(connection, batch, lambda: parse_batch(batch, LIMITS))
+    return Loader().load(connection, batch, LIMITS)
 
 
 def find_items(connection: Connection) -> list[dict[str, Any]]:

@@ -9,8 +9,8 @@ from cohort_evaluator import evaluation, statements
 from cohort_evaluator.evaluation import Ticked, evaluate_cohorts
 from cohort_evaluator.store import save_cohort, save_notification
 from s3_loader.loading import Loader
+from tests.integration.batches import LIMITS, make_event
 from tests.integration.batches import make_batch as make_mail_batch
-from tests.integration.batches import make_event, parse
 from tests.integration.conftest import NOW, Connect
 from tests.integration.test_behaviour import load, make_batch
 from tests.integration.test_loading import select
@@ -47,7 +47,7 @@ class World:
         batch = make_mail_batch(
             [make_event(f"e{self.number}", age=age, rcpt_to=recipient, **fields)], f"m{self.number}"
         )
-        Loader().load(self.loader, batch, parse(batch))
+        Loader().load(self.loader, batch, LIMITS)
 
     def identify(self, path: str, age: float, **fields: Any) -> None:
         """A message of Segment's."""

@@ -10,7 +10,7 @@ from query_events.deliveries import AWAITED, ROUTES
 from s3_loader.batches import Batch
 from s3_loader.deliveries import load_delivery
 from s3_loader.loading import Loader, Outcome
-from tests.integration.batches import parse
+from tests.integration.batches import LIMITS
 from tests.integration.conftest import NOW, Connect
 from tests.integration.requests import make_request
 from tests.integration.test_loading import select
@@ -86,7 +86,7 @@ def load_event(connect: Connect, *, name: str = "mail-1-2", to: str = "ada@examp
     }
     body = json.dumps(envelope).encode()
     batch = Batch(f"raw/amazon_ses/{name}", "amazon_ses", None, None, NOW + timedelta(hours=1), body)
-    assert Loader().load(connect("mailwake_loader"), batch, parse(batch), replay=True).quarantined == 0
+    assert Loader().load(connect("mailwake_loader"), batch, LIMITS, replay=True).quarantined == 0
 
 
 UNKNOWN = {

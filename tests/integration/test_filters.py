@@ -18,7 +18,8 @@ from query_events.parameters import NEGATION, PARAMETERS, PREFIX, TABLE, Dialect
 from query_events.routing import Route
 from s3_loader.batches import Batch
 from s3_loader.loading import Loader
-from tests.integration.batches import make_batch, make_event, parse
+from tests.integration import batches as stored
+from tests.integration.batches import make_batch, make_event
 from tests.integration.conftest import NOW, TABLES
 from tests.integration.requests import make_request
 
@@ -320,7 +321,7 @@ def query(migrated: Postgres) -> Iterator[Connection]:
     for number, event_id in enumerate(MAILERSEND, len(SPARKPOST) + 5):
         batches.append(make_mailersend(event_id, age_of(number)))
     for batch in batches:
-        load = Loader().load(loader, batch, parse(batch))
+        load = Loader().load(loader, batch, stored.LIMITS)
         assert load.quarantined == 0
     loader.close()
     connection = psycopg2.connect(migrated.dsn("mailwake_query", "mailwake"), options="-c timezone=UTC")

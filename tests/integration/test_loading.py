@@ -13,7 +13,7 @@ from query_events.given import read_parameters
 from query_events.search import complete_range, search_events
 from s3_loader.batches import Batch
 from s3_loader.loading import Load, Loader, Outcome
-from tests.integration.batches import make_batch, make_event, parse
+from tests.integration.batches import LIMITS, make_batch, make_event
 from tests.integration.conftest import NOW, TABLES, Connect
 
 SAMPLES = Path(__file__).parents[1] / "payloads" / "sparkpost" / "webhook-samples.json"
@@ -21,7 +21,7 @@ SAMPLES = Path(__file__).parents[1] / "payloads" / "sparkpost" / "webhook-sample
 
 def load(connection: Connection, batch: Batch, *, replay: bool = False) -> Load:
     """Loads a batch by a loader that remembers nothing."""
-    return Loader().load(connection, batch, parse(batch), replay=replay)
+    return Loader().load(connection, batch, LIMITS, replay=replay)
 
 
 def select(connection: Connection, statement: str, *values: object) -> list[tuple[Any, ...]]:
@@ -263,17 +263,14 @@ def test_failed_load_leaves_nothing(connect: Connect) -> None:
     pid = loader.info.backend_pid
     remembering = Loader()
 
-    def parse_and_break() -> Any:
-        for number, event in enumerate(parse(batch)()):
-            if number == 1500:
-                select(superuser, "SELECT pg_terminate_backend(%s)", pid)
-            yield event
+    def break_connection() -> None:
+        select(superuser, "SELECT pg_terminate_backend(%s)", pid)
 
     with pytest.raises((psycopg2.OperationalError, psycopg2.InterfaceError)):
-        remembering.load(loader, batch, parse_and_break)
+        remembering.load(loader, batch, LIMITS, meanwhile=break_connection)
     fresh = connect("mailwake_loader")
     assert [count(fresh, table) for table in ("events", "batches", "mailings")] == [0, 0, 0]
-    assert remembering.load(fresh, batch, parse(batch)).events == 1999
+    assert remembering.load(fresh, batch, LIMITS).events == 1999
     assert count(fresh, "mailings") == 1
 
 
@@ -281,10 +278,10 @@ def test_warm_loader_notices_emptied_tables(connect: Connect) -> None:
     """A loader that remembers what is stored stores it again when the tables were emptied behind its back."""
     connection, superuser, warm = connect("mailwake_loader"), connect("postgres"), Loader()
     batch = make_batch([make_event("1", campaign_id="spring")])
-    warm.load(connection, batch, parse(batch))
+    warm.load(connection, batch, LIMITS)
     with superuser, superuser.cursor() as cursor:
         cursor.execute(f"TRUNCATE {TABLES}")
-    assert warm.load(connection, batch, parse(batch)).events == 1
+    assert warm.load(connection, batch, LIMITS).events == 1
     assert len(find_originals(connect("mailwake_query"))) == 1
 
 
@@ -292,11 +289,11 @@ def test_warm_loader_notices_deleted_mailings(connect: Connect) -> None:
     """A loader that remembers a mailing stores it again when maintenance deleted it with its last event."""
     connection, migrator, warm = connect("mailwake_loader"), connect("mailwake_migrator"), Loader()
     old = make_batch([make_event("1", age=150 * 86_400, campaign_id="spring")])
-    warm.load(connection, old, parse(old))
+    warm.load(connection, old, LIMITS)
     maintain_partitions(migrator, NOW, premake_months=1, retention_months=3)
     assert count(connection, "mailings") == 0
     new = make_batch([make_event("2", campaign_id="spring")], key="raw/sparkpost/2026/11/21/12/two")
-    warm.load(connection, new, parse(new))
+    warm.load(connection, new, LIMITS)
     assert select(connection, "SELECT campaign FROM mailings") == [("spring",)]
 
 
@@ -322,6 +319,6 @@ def test_statements_are_planned_once_for_a_connection(connect: Connect) -> None:
     loads = [(warm, first, 1), (warm, first, 2), (Loader(), first, 1), (warm, second, 1), (warm, first, 1)]
     for number, (loader, connection, expected) in enumerate(loads):
         batch = make_batch([make_event(str(number), campaign_id=str(number))], key=f"raw/sparkpost/{number}")
-        assert loader.load(connection, batch, parse(batch)).events == 1
+        assert loader.load(connection, batch, LIMITS).events == 1
         assert select(connection, ran) == [(expected,)]
     assert count(first, "mailings") == len(loads)

@@ -11,7 +11,7 @@ from cohort_evaluator.mail_pause import Counted, Limits, count, find_pause, judg
 from cohort_evaluator.mailing import Rules
 from common.errors import ApiError
 from query_events import waiting
-from s3_loader.batches import Batch, parse_batch
+from s3_loader.batches import Batch
 from s3_loader.deliveries import load_delivery
 from s3_loader.loading import Loader
 from tests.integration.batches import LIMITS
@@ -58,7 +58,7 @@ def tell(world: Mails, number: int, age: float, kind: str, **part: Any) -> None:
     message = {"eventType": kind, "mail": mail, kind.lower(): {"timestamp": at, name: recipients, **part}}
     body = json.dumps(message).encode()
     batch = Batch(f"raw/amazon_ses/{kind}{number}-{age}", "amazon_ses", f"{kind}{number}-{age}", "request", NOW, body)
-    Loader().load(world.loader, batch, lambda: parse_batch(batch, LIMITS))
+    Loader().load(world.loader, batch, LIMITS)
 
 
 def bounce(world: Mails, number: int, age: float = 0, bounce_type: str = "Permanent") -> None:

@@ -12,7 +12,7 @@ from query_events import events_message, message_events
 from query_events.pages import decode_event_key
 from query_events.routing import READ_EVENTS, Caller, Route
 from s3_loader.loading import Loader
-from tests.integration.batches import make_batch, make_event, parse
+from tests.integration.batches import LIMITS, make_batch, make_event
 from tests.integration.conftest import Connect
 from tests.integration.requests import REP, make_request
 
@@ -29,7 +29,7 @@ def add(connect: Connect) -> Callable[..., None]:
 
     def load(*items: dict[str, Any]) -> None:
         batch = make_batch([*items], key=f"raw/sparkpost/2026/11/21/12/{next(keys)}")
-        Loader().load(connection, batch, parse(batch))
+        Loader().load(connection, batch, LIMITS)
 
     return load
 

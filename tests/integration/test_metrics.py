@@ -18,7 +18,7 @@ from query_events.parameters import PARAMETERS
 from query_events.routing import READ_EVENTS, Caller, Request
 from s3_loader.loading import Loader
 from summarise_hours.summaries import find_end, summarise_hours
-from tests.integration.batches import make_batch, make_event, parse
+from tests.integration.batches import LIMITS, make_batch, make_event
 from tests.integration.conftest import NOW, Connect
 from tests.integration.metrics import Row, count_by_hand, read_rows
 from tests.integration.requests import REP, make_request
@@ -155,7 +155,7 @@ def load_all(connection: Connection, items: Sequence[dict[str, Any]], name: str 
     loader = Loader()
     for begin in range(0, len(items), size):
         batch = make_batch(list(items[begin : begin + size]), key=f"raw/sparkpost/2026/11/21/12/{name}-{begin:06}")
-        loader.load(connection, batch, parse(batch))
+        loader.load(connection, batch, LIMITS)
 
 
 def test_nothing_is_counted_of_nothing(connect: Connect) -> None:

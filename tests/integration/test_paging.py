@@ -13,7 +13,7 @@ from psycopg2.extensions import connection as Connection
 from query_events import events_message, message_events
 from query_events.routing import Route
 from s3_loader.loading import Loader
-from tests.integration.batches import make_batch, make_event, parse
+from tests.integration.batches import LIMITS, make_batch, make_event
 from tests.integration.conftest import Connect
 from tests.integration.requests import make_request
 
@@ -50,7 +50,7 @@ class Traffic:
             for event_id in ids
         ]
         batch = make_batch(events, key=f"raw/sparkpost/2026/11/21/12/{self._batches}")
-        self._loader.load(self._connection, batch, parse(batch))
+        self._loader.load(self._connection, batch, LIMITS)
         return ids
 
 
@@ -142,7 +142,7 @@ def test_late_event_before_the_cursor_does_not_come_back(connect: Connect) -> No
 
     def load(events: dict[str, int], key: str) -> None:
         batch = make_batch([make_event(event_id, age=age) for event_id, age in events.items()], key=key)
-        Loader().load(loader, batch, parse(batch))
+        Loader().load(loader, batch, LIMITS)
 
     load(ages, "raw/sparkpost/2026/11/21/12/first")
     late = iter([{"60": 99, "61": 350}, {"62": 150, "63": 300}])

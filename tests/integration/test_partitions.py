@@ -10,7 +10,7 @@ from maintain_partitions.partitions import maintain_partitions
 from migrate_database.files import list_migrations
 from migrate_database.migrations import apply_migrations
 from s3_loader.loading import Loader
-from tests.integration.batches import make_batch, make_event, parse
+from tests.integration.batches import LIMITS, make_batch, make_event
 from tests.integration.test_loading import count, select
 
 DATABASE = "partitions"
@@ -75,7 +75,7 @@ def test_mailings_go_with_their_last_event(migrator: Connection) -> None:
         make_event("3", campaign_id="old and new"),
     ]
     batch = make_batch(items)
-    Loader().load(migrator, batch, parse(batch))
+    Loader().load(migrator, batch, LIMITS)
     assert maintain(migrator, 2026, 11) == ["events_p20260501"]
     assert select(migrator, "SELECT campaign FROM mailings") == [("old and new",)]
     assert count(migrator, "events") == 1

@@ -15,8 +15,8 @@ from common.event_keys import make_event_key
 from local.postgres import SUPERUSER, Postgres
 from s3_loader.behaviour import BehaviourLoader
 from s3_loader.loading import Loader
+from tests.integration.batches import LIMITS, make_event
 from tests.integration.batches import make_batch as make_mail_batch
-from tests.integration.batches import make_event, parse
 from tests.integration.conftest import NOW, TABLES
 from tests.integration.test_behaviour import load, make_batch
 from tests.integration.test_loading import select
@@ -115,7 +115,7 @@ def send(connection: Connection, arrivals: list[list[Happening]], replayed: list
         messages = [build_message(one) for one in batch if one.kind not in ("mail", "call")]
         if mails:
             mail_batch = make_mail_batch(mails, key=f"raw/sparkpost/2026/11/21/12/{number}")
-            mail_loader.load(connection, mail_batch, parse(mail_batch), replay=replay)
+            mail_loader.load(connection, mail_batch, LIMITS, replay=replay)
         if calls:
             load(connection, make_batch("moesif", "events", calls, key=f"{number}"), replay=replay, loader=loader)
         if messages:

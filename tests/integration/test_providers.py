@@ -68,7 +68,7 @@ def test_payloads_load_and_come_back(connect: Connect, provider: str) -> None:
         batch = make_batch(payload, payload.body, payload.name.replace("/", "-"))
         events = [event for event in parse(batch) if isinstance(event, Event)]
         sent += [dump(payload.provider.restore(event)) for event in events]
-        load = loader.load(connection, batch, lambda batch=batch: parse(batch))  # type: ignore[misc]
+        load = loader.load(connection, batch, LIMITS)
         assert (load.outcome, load.quarantined, load.expired) == (Outcome.LOADED, 0, 0)
         assert load.events == len(events) == len(payload.events)
         known |= {(event.occurred_at, make_event_key(provider, event.event_id)) for event in events}
@@ -88,7 +88,7 @@ def test_changed_payloads_load(connect: Connect, provider: str) -> None:
             body = change_body(payload.body, chance)
             batch = make_batch(payload, body, f"{payload.name.replace('/', '-')}-{number}")
             parsed = list(parse(batch))
-            load = loader.load(connection, batch, lambda batch=batch: parse(batch))  # type: ignore[misc]
+            load = loader.load(connection, batch, LIMITS)
             assert load == Load(
                 Outcome.LOADED,
                 sum(isinstance(entry, Event) for entry in parsed),

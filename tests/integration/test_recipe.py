@@ -15,7 +15,7 @@ import pytest
 
 from local.postgres import SUPERUSER, Postgres
 from s3_loader.loading import Loader
-from tests.integration.batches import make_batch, make_event, parse
+from tests.integration.batches import LIMITS, make_batch, make_event
 from tests.integration.conftest import Connect
 
 ROOT = Path(__file__).parents[2]
@@ -86,7 +86,7 @@ def test_recipe_adds_a_filter(migrated: Postgres, connect: Connect, code: Path, 
         make_event("3"),
     ]
     batch = make_batch(events)
-    Loader().load(connect("mailwake_loader"), batch, parse(batch))
+    Loader().load(connect("mailwake_loader"), batch, LIMITS)
     asked = [(NAME, "mx.example.net"), (f"not.{NAME}", "mx.example.net"), (f"prefix.{NAME}", "MX")]
     arguments = [migrated.dsn(SUPERUSER, "mailwake"), json.dumps(asked), NAME]
     run = subprocess.run(

@@ -8,7 +8,7 @@ from common.errors import ApiError
 from query_events import events_message
 from query_events.events_message import ROUTES
 from s3_loader.loading import Loader
-from tests.integration.batches import make_batch, make_event, parse
+from tests.integration.batches import LIMITS, make_batch, make_event
 from tests.integration.conftest import Connect
 from tests.integration.requests import make_request
 
@@ -19,7 +19,7 @@ def query(connect: Connect) -> Connection:
     events = [make_event(str(number), age=3600 * number) for number in range(1, 11)]
     events.append(make_event("11", type="bounce", rcpt_to="Bob@example.com", raw_rcpt_to="Bob@example.com"))
     batch = make_batch(events)
-    Loader().load(connect("mailwake_loader"), batch, parse(batch))
+    Loader().load(connect("mailwake_loader"), batch, LIMITS)
     return connect("mailwake_query")
 
 
@@ -70,7 +70,7 @@ def test_to_alone_searches_the_day_before_it(query: Connection) -> None:
 def test_last_minute_is_left_out_unless_asked_for(query: Connection, connect: Connect) -> None:
     """By default `to` is a minute ago."""
     batch = make_batch([make_event("99", age=30)], key="raw/sparkpost/2026/11/21/12/two")
-    Loader().load(connect("mailwake_loader"), batch, parse(batch))
+    Loader().load(connect("mailwake_loader"), batch, LIMITS)
     assert "99" not in list_ids(search(query))
     assert "99" in list_ids(search(query, to="2026-11-21T12:00:00Z"))
 
@@ -96,7 +96,7 @@ def test_pages_hold_still_while_events_arrive(query: Connection, connect: Connec
     """Events that arrive between two pages do not shift the second."""
     first = search(query, per_page="5")
     batch = make_batch([make_event("50", age=61), make_event("51", age=62)], key="raw/sparkpost/2026/11/21/12/two")
-    Loader().load(connect("mailwake_loader"), batch, parse(batch))
+    Loader().load(connect("mailwake_loader"), batch, LIMITS)
     second = search(query, **dict(parse_qsl(urlsplit(first["links"]["next"]).query)))
     assert list_ids(first) + list_ids(second) == ["11", *(str(number) for number in range(1, 10))]
 
@@ -104,7 +104,7 @@ def test_pages_hold_still_while_events_arrive(query: Connection, connect: Connec
 def test_events_of_one_second_are_all_found(query: Connection, connect: Connect) -> None:
     """Paging goes on in the middle of a second."""
     batch = make_batch([make_event(str(100 + number), age=7200) for number in range(7)], key="raw/x/2026/11/21/12/two")
-    Loader().load(connect("mailwake_loader"), batch, parse(batch))
+    Loader().load(connect("mailwake_loader"), batch, LIMITS)
     given = {"from": "2026-11-21T10:00:00Z", "to": "2026-11-21T10:00:01Z", "per_page": "2"}
     seen: list[str] = []
     while given:
@@ -132,7 +132,7 @@ def test_values_have_the_types_of_the_events_api(query: Connection, connect: Con
     geo = {"country": "US", "latitude": "39.17", "longitude": -76, "zip": "21044"}
     item = make_event("77", event_class="track_event", type="open", customer_id="1", subaccount_id="101", geo_ip=geo)
     batch = make_batch([item], key="raw/sparkpost/2026/11/21/12/two")
-    Loader().load(connect("mailwake_loader"), batch, parse(batch))
+    Loader().load(connect("mailwake_loader"), batch, LIMITS)
     (result,) = search(query, events="open")["results"]
     assert (result["customer_id"], result["subaccount_id"]) == (1, 101)
     assert result["geo_ip"] == {"country": "US", "latitude": 39.17, "longitude": -76.0, "zip": 21044.0}

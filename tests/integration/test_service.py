@@ -62,7 +62,7 @@ class World:
 
     def load(self, notifications: list[Notification]) -> list[Load]:
         """Loads as the entry point does."""
-        self.service.load_together(notifications)
+        self.service.take_in(notifications)
         return [self.service.load(one) for one in notifications]
 
 
@@ -122,7 +122,7 @@ def test_what_fails_together_is_loaded_alone(connect: Connect, world: World, tro
         notifications.append(Notification("raw", "raw/moesif/3", replay=False))
         if trouble == "a foreign object":
             world.bucket.objects["raw/moesif/3"] = StoredObject(b"[]", {})
-    world.service.load_together(notifications)
+    world.service.take_in(notifications)
     assert [world.service.load(one).outcome for one in notifications[:3]] == [Outcome.LOADED] * 3
     if "object" in trouble:
         with pytest.raises((AwsError, ValueError)):

@@ -15,7 +15,7 @@ from providers import WebhookRequest
 from providers.mailgun import find_batch_id
 from s3_loader.batches import Batch, read_batch
 from s3_loader.loading import USED_ID, Load, Loader, Outcome
-from tests.integration.batches import parse
+from tests.integration.batches import LIMITS
 from tests.integration.conftest import NOW, Connect
 from tests.integration.test_loading import count, select
 from webhook_listener.storage import store
@@ -44,7 +44,7 @@ def receive(token: str, recipient: str, *, after: float = 0, provider: str = "ma
 
 def load(connection: Connection, batch: Batch, *, replay: bool = False) -> Load:
     """Loads a batch by a loader that remembers nothing."""
-    return Loader().load(connection, batch, parse(batch), replay=replay)
+    return Loader().load(connection, batch, LIMITS, replay=replay)
 
 
 def read_contents(connection: Connection) -> tuple[list[tuple[Any, ...]], ...]:

@@ -15,7 +15,7 @@ from s3_loader.batches import Batch
 from s3_loader.deliveries import load_delivery
 from s3_loader.loading import Loader
 from s3_loader.suppressing import suppress
-from tests.integration.batches import make_batch, make_event, parse
+from tests.integration.batches import LIMITS, make_batch, make_event
 from tests.integration.conftest import NOW, Connect
 from tests.integration.test_loading import select
 
@@ -27,7 +27,7 @@ KEPT = "SELECT address, topic, reason, source FROM suppressions WHERE removed_at
 def load(loader: Any, *events: dict[str, Any], key: str = "one") -> None:
     """Loads a batch of SparkPost's."""
     batch = make_batch(list(events), f"raw/sparkpost/{key}")
-    Loader().load(loader, batch, parse(batch), replay=True)
+    Loader().load(loader, batch, LIMITS, replay=True)
 
 
 def test_events_suppress_their_recipients(connect: Connect) -> None:

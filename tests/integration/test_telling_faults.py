@@ -28,7 +28,7 @@ from mailer.sending import LaterError, Sender, Waiting
 from s3_loader.batches import Batch
 from s3_loader.deliveries import load_delivery
 from s3_loader.loading import Loader
-from tests.integration.batches import parse
+from tests.integration.batches import LIMITS
 from tests.integration.conftest import NOW, Connect
 from tests.integration.test_loading import select
 from tests.unit.mailer.conditions import Conditions
@@ -269,7 +269,7 @@ class World:
         if provider == "mailwake":
             assert load_delivery(self.loader, batch, replay=self.happens(0.2)).quarantined == 0
         else:
-            assert Loader().load(self.loader, batch, parse(batch), replay=self.happens(0.2)).quarantined == 0
+            assert Loader().load(self.loader, batch, LIMITS, replay=self.happens(0.2)).quarantined == 0
         self.fail_maybe()
         self.reports.remove(message)
 

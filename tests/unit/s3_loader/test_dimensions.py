@@ -5,14 +5,12 @@ import pytest
 from common.events import Mailing, Sender
 from common.json_text import decode_json
 from s3_loader import dimensions
-from s3_loader.dimensions import Dimensions
+from s3_loader.dimensions import Dimensions, Fresh
 
 
-def build(dimensions: Dimensions) -> list[tuple[str, list[dict[str, Any]]]]:
+def show(fresh: Fresh) -> list[tuple[str, list[dict[str, Any]]]]:
     """The table and the rows of each INSERT that is to be done."""
-    return [
-        (sql.split()[2], decode_json(cast("str", values[0]).encode())) for sql, values in dimensions.build_inserts()
-    ]
+    return [(sql.split()[2], decode_json(cast("str", values[0]).encode())) for sql, values in fresh.inserts]
 
 
 def test_key_is_made_from_the_content() -> None:
@@ -28,10 +26,9 @@ def test_row_is_inserted_once() -> None:
     dimensions = Dimensions()
     mailings = [Mailing(campaign=name, tags=("t",), sender=Sender("ada@example.com")) for name in "abcabc"]
     keys = [dimensions.mailings.find_key(mailing) for mailing in mailings]
-    (table, rows), (other, senders) = build(dimensions)
-    dimensions.commit()
+    (table, rows), (other, senders) = show(dimensions.take())
     dimensions.mailings.find_key(mailings[0])
-    assert build(dimensions) == []
+    assert show(dimensions.take()) == []
     assert (table, other) == ("mailings", "senders")
     assert [row["mailing_key"] for row in rows] == sorted(set(keys))
     assert {row["sender_key"] for row in rows} == {senders[0]["sender_key"]}
@@ -39,12 +36,37 @@ def test_row_is_inserted_once() -> None:
 
 
 def test_rolled_back_row_is_fresh_again() -> None:
-    """What a failed load did not store, the next one stores."""
-    dimensions = Dimensions()
+    """What a failed load did not store, the next one stores; who keeps keys is told to forget them."""
+    dimensions, forgotten = Dimensions(), -1
     for _ in range(2):
         dimensions.mailings.find_key(Mailing(campaign="a"))
-        assert [table for table, _ in build(dimensions)] == ["mailings", "senders"]
+        assert [table for table, _ in show(dimensions.take())] == ["mailings", "senders"]
+        dimensions.senders.find_key(Sender("of a batch that can't be prepared to its end"))
+        assert forgotten < dimensions.forgotten
+        forgotten = dimensions.forgotten
         dimensions.rollback()
+    dimensions.rollback()
+    assert dimensions.forgotten == forgotten + 3
+    dimensions.senders.find_key(Sender("of a batch that can't be prepared to its end"))
+    assert [table for table, _ in show(dimensions.take())] == ["senders"]
+
+
+def test_batches_are_stored_in_the_order_in_which_they_were_prepared() -> None:
+    """A batch relies on those prepared before it: it is next when these are stored, and void when one is not."""
+    dimensions, prepared = Dimensions(), []
+    for campaign in "abb":
+        dimensions.mailings.find_key(Mailing(campaign=campaign))
+        prepared.append(dimensions.take())
+    assert [len(fresh.inserts) for fresh in prepared] == [2, 1, 0]
+    assert [dimensions.is_next(fresh) for fresh in prepared] == [True, False, False]
+    dimensions.commit(prepared[0])
+    assert [dimensions.is_next(fresh) for fresh in prepared] == [False, True, False]
+    dimensions.rollback()
+    assert [dimensions.is_next(fresh) for fresh in prepared] == [False, False, False]
+    for campaign in "ab":
+        dimensions.mailings.find_key(Mailing(campaign=campaign))
+    ((_, rows),) = show(dimensions.take())
+    assert [row["campaign"] for row in rows] == ["b"]
 
 
 def test_other_generation_is_fresh() -> None:
@@ -53,15 +75,16 @@ def test_other_generation_is_fresh() -> None:
     for generation, fresh in (("one", True), ("one", False), ("two", True)):
         dimensions.use_generation(generation)
         dimensions.mailings.find_key(Mailing(campaign="a"))
-        assert bool(build(dimensions)) is fresh
-        dimensions.commit()
+        taken = dimensions.take()
+        assert bool(taken.inserts) is fresh
+        dimensions.commit(taken)
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process forgets rather than grow without end."""
     monkeypatch.setattr(dimensions, "REMEMBERED", 3)
-    mailings = Dimensions().mailings
+    mailings = (known := Dimensions()).mailings
     for number in range(10):
         mailings.find_key(Mailing(subject=str(number)))
-    mailings.commit()
+    known.commit(known.take())
     assert mailings._keys == {}
