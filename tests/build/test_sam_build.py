@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 import sys
 import sysconfig
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from s3_loader.regular import LIBRARY
 from tests.template.conftest import ROOT, read_template
 from tests.template.reading import list_lazy, read_needs
 
@@ -72,6 +74,16 @@ def test_machine_code_is_for_the_processor(built: tuple[str, Path]) -> None:
         header = path.read_bytes()[:20]
         assert header[:4] == b"\x7fELF", path
         assert int.from_bytes(header[18:20], "little") == ELF_MACHINES[architecture], path
+
+
+def test_loaders_library_is_in_its_layer(built: tuple[str, Path]) -> None:
+    """Compiled for either processor by whatever machine builds, with nothing in it that Amazon Linux 2023 lacks."""
+    _, folder = built
+    library = (folder / "PostgresLayer" / "python" / LIBRARY).read_bytes()
+    assert b"regular_render" in library
+    versions = {tuple(map(int, found.split(b"."))) for found in re.findall(rb"GLIBC_(\d+\.\d+)", library)}
+    assert versions
+    assert max(versions) <= (2, 34)
 
 
 def test_every_function_is_built(built: tuple[str, Path]) -> None:

@@ -1,10 +1,10 @@
 /* Renders SparkPost's regular events as rows of COPY's binary format, for functions/s3_loader/regular.py.
 
    A body is scanned once. What it shares with other bodies (kinds, senders, mailings, receivers, clients) is looked up
-   in tables by its JSON, letter by letter; Python gives the keys of what is new. It compresses the details too, and then
-   the rows are written. An item that is not wholly understood is odd: it is passed over, checked to be JSON, and told
-   of, for Python to read; a body that is not JSON in UTF-8 is refused. So nothing is decided here that Python would
-   decide otherwise (tests/unit/s3_loader/test_regular.py compares).
+   in tables by its JSON, letter by letter; Python gives the keys of what is new. It compresses the details too, then the
+   rows are written. An item that is not wholly understood is odd: it is passed over, checked to be JSON, and told of,
+   for Python to read; a body that is not JSON in UTF-8, or has too many of these, is refused. So nothing is decided here
+   that Python would decide otherwise (tests/unit/s3_loader/test_regular.py compares).
 
    A renderer belongs to one thread at a time; there is no other state. All memory is the renderer's and grows with the
    largest body; without memory a body is refused. Needs a little-endian processor. */
@@ -15,6 +15,7 @@
 #define VERSION 1 /* of what Python calls */
 #define LONGEST_INDEXED 600 /* bytes here: no fewer than characters */
 #define LARGEST_BODY ((size_t)1 << 28)
+#define MOST_ODD 10000 /* items of a body; a list of millions would take much memory */
 #define EPOCH_2000 946684800000000 /* microseconds from 1970 */
 
 /* The fields, in the order of _sparkpost_regular.py. */
@@ -295,7 +296,7 @@ static bool keep_event(Renderer *r, int64_t earliest, int64_t latest) {
     return true;
 }
 
-/* All items of a body: those that are odd are listed. False where it is not JSON. */
+/* All items of a body: those that are odd are listed. False where it is not JSON, or too many are odd. */
 static bool read_body(Renderer *r, Cursor *c, int64_t earliest, int64_t latest) {
     const uint8_t *body = c->at;
     uint64_t position = 0;
@@ -307,7 +308,7 @@ static bool read_body(Renderer *r, Cursor *c, int64_t earliest, int64_t latest) 
         if (!read_item(r, c) || !keep_event(r, earliest, latest)) {
             Span item;
             c->at = begin;
-            if (!read_value(c, 0, &item)) return false;
+            if (!read_value(c, 0, &item) || r->odd.size >= MOST_ODD * 3 * sizeof(uint64_t)) return false;
             uint64_t odd[3] = {position, (uint64_t)(begin - body), (uint64_t)(c->at - body)};
             put(&r->odd, odd, sizeof odd);
         }

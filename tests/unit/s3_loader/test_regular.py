@@ -258,6 +258,14 @@ def test_other_bodies_are_refused(body: bytes) -> None:
     assert render(body) is None
 
 
+def test_many_odd_items_are_refused() -> None:
+    """A list of all of them would take more memory than the body itself."""
+    found = render(b"[" + b",".join([b"0"] * 10_000) + b"]")
+    assert found is not None
+    assert len(found.odd) == 10_000
+    assert render(b"[" + b",".join([b"0"] * 10_001) + b"]") is None
+
+
 def test_empty_body_is_nothing() -> None:
     """An array without items gives no rows."""
     assert render(b" [ ] \n") == Rendered(b"", 0, [], b"[]", {}, {})
