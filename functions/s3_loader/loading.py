@@ -146,7 +146,6 @@ class Loader:
                 return load(cursor)
             except BaseException:
                 self._ids.clear()  # of a database that was set back they may be taken
-                self._preparer.forget_prepared()
                 if not connection.closed:
                     cursor.execute("ROLLBACK")
                 raise
@@ -169,7 +168,7 @@ class Loader:
 
     def _skip(self, cursor: Cursor) -> Load:
         cursor.execute("ROLLBACK")
-        self._preparer.forget_prepared()
+        self._preparer.forget_prepared()  # or the next one would be prepared in vain
         return Load(Outcome.ALREADY_LOADED)
 
     def _load_new(
