@@ -26,6 +26,7 @@ define LINK
 		"$$python" -c 'import ziglang' >/dev/null 2>&1 || "$$python" -m pip install --quiet --disable-pip-version-check \
 			--only-binary=:all: --constraint "$(ROOT)/requirements.txt" --target "$$PYTHONPATH" ziglang; \
 	fi; \
+	rm -f "$(2)/libregular.so"; \
 	"$$python" -m ziglang cc $(1) -std=c11 -O2 -shared -fPIC -s -o "$(2)/libregular.so" \
 		"$(ROOT)/layers/postgres/regular/regular.c" \
 		|| echo "regular.c can't be compiled here: the loader will render SparkPost's events in Python, at a fifth of the speed" >&2
