@@ -118,7 +118,7 @@ def _load(
     assert source is not None
     events, at, cpu_at = 0, time.perf_counter(), time.process_time()
     for first in range(0, len(batches), together):
-        some = [(batch, read_content(source, batch, LIMITS)) for batch in batches[first : first + together]]
+        some = [(batch, loader.read(source, batch, LIMITS)) for batch in batches[first : first + together]]
         for load in loader.load_together(connection, some):
             if load.duplicates or load.quarantined or load.expired:
                 raise RuntimeError(f"not all calls were loaded: {load}")

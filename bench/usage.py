@@ -33,7 +33,6 @@ from local.postgres import SUPERUSER, Postgres
 from query_events import usage, usage_retention
 from s3_loader.batches import Batch, Limits
 from s3_loader.behaviour import BehaviourLoader
-from s3_loader.contents import read_content
 from sources import find_source
 from summarise_hours.summaries import summarise_hours
 from summarise_hours.usage import USAGE
@@ -100,7 +99,7 @@ def _load(server: Postgres, calls: int) -> None:
     assert source is not None
     with closing(psycopg2.connect(server.dsn("mailwake_loader", DATABASE), options="-c timezone=UTC")) as connection:
         for batch in _make_batches(calls):
-            loader.load(connection, batch, read_content(source, batch, LIMITS))
+            loader.load(connection, batch, loader.read(source, batch, LIMITS))
 
 
 def _make_batches(calls: int) -> Iterator[Batch]:

@@ -28,8 +28,8 @@ define LINK
 	fi; \
 	rm -f "$(2)/libregular.so"; \
 	"$$python" -m ziglang cc $(1) -std=c11 -O2 -shared -fPIC -s -o "$(2)/libregular.so" \
-		"$(ROOT)/layers/postgres/regular/regular.c" \
-		|| echo "regular.c can't be compiled here: the loader will render SparkPost's events in Python, at a fifth of the speed" >&2
+		"$(ROOT)/layers/postgres/regular/regular.c" "$(ROOT)/layers/postgres/regular/calls.c" \
+		|| echo "layers/postgres/regular can't be compiled here: the loader will render in Python, at a fifth of the speed" >&2
 endef
 
 # Compile to .pyc that are never checked against their source (zip files keep no times to check by), so that a cold start need not.

@@ -19,14 +19,16 @@ from common.activities import COMPANY, Identity, Link, Profile
 from common.json_text import decode_json, encode_json
 from providers._fields import clean
 from s3_loader.activity_rows import COLUMNS, SAMPLE_COLUMNS, render_activities, render_samples
-from s3_loader.batches import Batch
-from s3_loader.contents import Content, count_items, count_samples, join_contents
+from s3_loader.batches import Batch, Limits
+from s3_loader.contents import Content, count_calls, count_items, count_samples, join_contents, list_hours, read_content
 from s3_loader.loading import COMMIT, CONFLICTS, Load, Outcome, save_batch
 from s3_loader.prepared import Statement
+from s3_loader.regular_calls import open_scanner
 from s3_loader.rows import Chunks
 from s3_loader.short_keys import ShortKeys, find_owners
 from s3_loader.touched import Touched
 from s3_loader.traits import build_traits, list_writes, merge_writes
+from sources import Source
 
 COPY_ACTIVITIES = f"COPY activities ({COLUMNS}) FROM STDIN (FORMAT binary)"
 COPY_INCOMING = f"COPY incoming_activities ({COLUMNS}) FROM STDIN (FORMAT binary)"
@@ -79,6 +81,11 @@ class BehaviourLoader:
 
     def __init__(self) -> None:
         self.keys = ShortKeys()
+        self._scanner = open_scanner(self.keys)
+
+    def read(self, source: Source, batch: Batch, limits: Limits) -> Content:
+        """What a batch says, for this loader alone: API calls as scans of its own."""
+        return read_content(source, batch, limits, self._scanner)
 
     def load(self, connection: Connection, batch: Batch, content: Content, *, replay: bool = False) -> Load:
         """Loads a batch whole or not at all. Raises `psycopg2.Error` with the transaction rolled back."""
@@ -121,7 +128,10 @@ class BehaviourLoader:
                 cursor.execute(BEGIN)
                 ((late_before,),) = cursor.fetchall()
                 rows = chain.from_iterable(
-                    render_activities(content.activities, batch_id, self.keys)
+                    chain(
+                        (scanned.render(batch_id) for scanned in content.scans),
+                        render_activities(content.activities, batch_id, self.keys),
+                    )
                     for content, batch_id in zip(contents, ids, strict=True)
                 )
                 inserted, duplicates = self._copy(cursor, whole, rows, anew=anew)
@@ -159,25 +169,36 @@ class BehaviourLoader:
             identities |= {link.origin, link.user}
         owners = {one.labels: find_owners(one.labels) for one in content.series}
         identities |= {owner for pair in owners.values() for owner in pair if owner is not None}
-        self.keys.learn(
-            cursor,
-            {one.operation for one in activities},
-            {one.agent for one in activities if one.agent is not None},
-            identities,
-        )
+        operations = {one.operation for one in activities}
+        agents = {one.agent for one in activities if one.agent is not None}
+        scanner = self._scanner
+        if scanner is not None:
+            scanner.renew(content.scans)
+            unknown = scanner.list_unknown()
+            operations, agents, identities = operations | unknown[0], agents | unknown[1], identities | unknown[2]
+        self.keys.learn(cursor, operations, agents, identities)
+        if scanner is not None:
+            scanner.learn()
         self.keys.learn_series(cursor, owners)
 
     def _copy(
         self, cursor: Cursor, content: Content, activities: Iterable[bytes], *, anew: bool
     ) -> tuple[list[datetime], int]:
-        """Copies activities and samples; the times of the activities that were new, and how many were there already."""
+        """Copies activities and samples.
+
+        Returns the times of the activities that were new, of scans the hours, and how many were there already.
+        """
         samples = (render_samples(one, self.keys.series[one.labels]) for one in content.series)
         times, duplicates = [one.occurred_at for one in content.activities], 0
-        if content.activities:
+        hours = list_hours(content)
+        count = len(times) + count_calls(content)
+        if count:
             direct, create, incoming, insert = COPY_ACTIVITIES, CREATE_INCOMING, COPY_INCOMING, INSERT_INCOMING
             inserted = _copy(cursor, Chunks(activities), direct if anew else incoming, create, insert, anew=anew)
-            if inserted is not None:
-                times, duplicates = inserted, len(times) - len(inserted)
+            if inserted is None:
+                times += hours
+            else:
+                times, duplicates = inserted, count - len(inserted)
         if content.series:
             steps = COPY_INCOMING_SAMPLES, CREATE_INCOMING_SAMPLES, INSERT_INCOMING_SAMPLES
             inserted = _copy(cursor, Chunks(samples), COPY_SAMPLES if anew else steps[0], *steps[1:], anew=anew)
@@ -195,6 +216,8 @@ class BehaviourLoader:
         for company, at in {one.company: one.occurred_at for one in newest_first}.items():
             if company is not None:
                 touched.add(identities[Identity(COMPANY, company)], at)
+        for scanned in content.scans:
+            touched.add_active(scanned.find_touched())
         for profile in content.profiles:
             if profile.traits:
                 touched.add(identities[profile.identity], profile.at)
@@ -265,7 +288,10 @@ def find_late_hours(times: Iterable[datetime], late_before: datetime | None) -> 
 def _create_partitions(cursor: Cursor, content: Content) -> None:
     """Makes the partitions that a batch needs, each in a transaction of its own."""
     by_table = {
-        "activities": {one.occurred_at for one in content.activities},
+        "activities": {
+            *(one.occurred_at for one in content.activities),
+            *list_hours(content),
+        },
         "samples": {sample.at for one in content.series for sample in one.samples},
     }
     for table, instants in by_table.items():

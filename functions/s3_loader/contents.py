@@ -1,6 +1,6 @@
 """What a batch of behaviour says, sorted out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -9,7 +9,9 @@ from common.events import Unparseable
 from providers import Delivery
 from s3_loader.batches import LATEST, Batch, Limits, decompress
 from s3_loader.quarantine import SetAside
-from sources import Source
+from s3_loader.regular_calls import Scanned, Scanner
+from sources import Item, Source
+from sources._moesif_sent import CALLS, SOURCE
 
 
 class Content(NamedTuple):
@@ -21,11 +23,15 @@ class Content(NamedTuple):
     series: list[Series]
     unparseable: SetAside
     expired: int
+    scans: Sequence[Scanned] = ()  # API calls that are no `activities`
 
 
-def read_content(source: Source, batch: Batch, limits: Limits) -> Content:
-    """What a batch says; what is too far from its arrival, or past the retention, is told apart."""
-    content = Content([], [], [], [], SetAside(), 0)
+def read_content(source: Source, batch: Batch, limits: Limits, scanner: Scanner | None = None) -> Content:
+    """What a batch says; what is too far from its arrival, or past the retention, is told apart.
+
+    With a scanner its regular API calls become a scan, the others activities as ever.
+    """
+    content, scanned = Content([], [], [], [], SetAside(), 0), None
     try:
         body = decompress(batch.body)
     except ValueError as failure:
@@ -35,7 +41,9 @@ def read_content(source: Source, batch: Batch, limits: Limits) -> Content:
     expired_before, expired, refused = limits.expired_before, 0, -1
     keep = content.activities.append
     delivery = Delivery(batch.received_at, batch.content_type, batch.query, batch.provider_batch_id or "")
-    for item in source.parse(body, delivery):
+    if scanner is not None and batch.provider == SOURCE and batch.query == CALLS:
+        scanned = scanner.scan(body, earliest=max(earliest, expired_before), latest=latest)
+    for item in source.parse(body, delivery) if scanned is None else _parse_odd(source, scanned, delivery):
         if isinstance(item, Activity):
             if not earliest <= item.occurred_at <= latest:
                 refused = item.position
@@ -56,7 +64,15 @@ def read_content(source: Source, batch: Batch, limits: Limits) -> Content:
             content.profiles.append(item)
         else:
             content.links.append(item)
-    return content._replace(expired=expired)
+    return content._replace(expired=expired, scans=() if scanned is None else (scanned,))
+
+
+def _parse_odd(source: Source, scanned: Scanned, delivery: Delivery) -> Iterator[Item]:
+    """What the items say that are left to Python, with the positions that they have in the whole body."""
+    positions, rest = scanned.list_odd()
+    if positions:
+        for item in source.parse(rest, delivery):
+            yield item if item.position is None else item._replace(position=positions[item.position])
 
 
 def _read_series(
@@ -87,13 +103,25 @@ def count_items(content: Content) -> int:
     said = {one.position for one in content.profiles} | {one.position for one in content.links}
     if said:  # an item may say several things
         said -= {one.position for one in content.activities}
-    return len(content.activities) + len(said) + count_samples(content)
+    return len(content.activities) + count_calls(content) + len(said) + count_samples(content)
+
+
+def count_calls(content: Content) -> int:
+    """How many of a batch's API calls are scanned."""
+    return sum(one.count for one in content.scans)
+
+
+def list_hours(content: Content) -> list[datetime]:
+    """The hours that hold one of these."""
+    return [hour for one in content.scans for hour in one.list_hours()]
 
 
 def join_contents(contents: Iterable[Content]) -> Content:
     """What several batches say, but for what was set aside of each."""
-    whole = Content([], [], [], [], SetAside(), 0)
+    scans: list[Scanned] = []
+    whole = Content([], [], [], [], SetAside(), 0, scans)
     for content in contents:
+        scans.extend(content.scans)
         whole.activities.extend(content.activities)
         whole.profiles.extend(content.profiles)
         whole.links.extend(content.links)

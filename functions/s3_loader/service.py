@@ -18,7 +18,7 @@ from common.retention import find_retention_start, start_week
 from common.settings import read_number, read_text
 from s3_loader.batches import Batch, Limits, read_batch
 from s3_loader.behaviour import BehaviourLoader
-from s3_loader.contents import Content, count_items, read_content
+from s3_loader.contents import Content, count_items
 from s3_loader.deliveries import PROVIDER, load_delivery
 from s3_loader.dimensions import Dimensions
 from s3_loader.loading import CONFLICTS, Load, Loader
@@ -138,7 +138,7 @@ class LoaderService:
             batch = self._fetched[notification.object_key] = self._fetch(notification)
             source = find_source(batch.provider)
             if source is not None and len(batch.body) <= SMALL:
-                content = read_content(source, batch, limits)
+                content = self._behaviour_loader.read(source, batch, limits)
                 if count_items(content) + len(content.unparseable) <= FEW:
                     yield batch, content
 
@@ -182,7 +182,7 @@ class LoaderService:
                 prepared=prepared,
                 meanwhile=self._begin_next,
             )
-        content = read_content(source, batch, self._find_behaviour_limits())
+        content = self._behaviour_loader.read(source, batch, self._find_behaviour_limits())
         return lambda connection: self._behaviour_loader.load(connection, batch, content, replay=replay)
 
 

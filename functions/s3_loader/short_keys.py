@@ -55,6 +55,7 @@ class ShortKeys:
         self._identities = _Table(FIND_IDENTITIES)
         self._series = _Table(FIND_SERIES)
         self._generation: object = None
+        self.forgotten = 0  # counts how often keys became untrue
         self.operations = self._operations.known
         self.agents = self._agents.known
         self.identities = self._identities.known
@@ -65,6 +66,7 @@ class ShortKeys:
         if generation != self._generation:
             for known in (self.operations, self.agents, self.identities, self.series):
                 known.clear()
+            self.forgotten += 1
         self._generation = generation
 
     def learn(

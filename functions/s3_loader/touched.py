@@ -21,6 +21,7 @@ class Touched:
         self._addresses: dict[str, datetime] = {}
         self._users: dict[str, datetime] = {}
         self._identities: dict[int, datetime] = {}
+        self._active: dict[int, int] = {}
         self._linked: set[int] = set()
         self._suppressed = Suppressed()
         self._rendered: list[dict[str, dict[str, int]]] = []
@@ -47,6 +48,13 @@ class Touched:
         """Whom events happened to that were rendered elsewhere, with microseconds since 1970."""
         self._rendered.append({"addresses": addresses, "users": users})
 
+    def add_active(self, identities: Iterable[tuple[int, int]]) -> None:
+        """Whom calls say something of that were rendered elsewhere, with milliseconds since 1970."""
+        for identity_id, at in identities:
+            known = self._active.get(identity_id)
+            if known is None or at < known:
+                self._active[identity_id] = at
+
     def add_linked(self, identity_ids: Iterable[int]) -> None:
         """These became, or were until now, one person with others."""
         self._linked.update(identity_ids)
@@ -60,7 +68,8 @@ class Touched:
             "identities": _show({str(key): at for key, at in self._identities.items()}),
             "linked": sorted(self._linked),
         }
-        for rendered in self._rendered:
+        active = {"identities": {str(key): at * 1000 for key, at in self._active.items()}}
+        for rendered in (*self._rendered, active):
             for name, times in rendered.items():
                 known = touched[name]
                 touched[name] = times | {key: min(at, times.get(key, at)) for key, at in known.items()}

@@ -129,6 +129,12 @@ _agents = _Memory(lambda text: _check(text, LONGEST_TEXT))
 _operations = _Memory(_read_operation)
 
 
+def read_operation(key: tuple[str, str, int | None, str | None, str | None]) -> Operation:
+    """What was done, from the verb, the URI, the status, the direction and the version. Raises `ValueError`."""
+    verb, uri, *others = key
+    return cast("Operation", _operations[verb, shape_route(uri), *others])
+
+
 def parse_regular(body: bytes) -> Iterator[Activity | bytes] | None:
     """For each call of a body an activity, or its JSON where the other way must be taken; None: all must take it."""
     try:

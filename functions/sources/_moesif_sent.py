@@ -10,6 +10,7 @@ from providers._fields import NOTES
 from sources._fields import show_instant, show_uuid
 
 SOURCE: Final = "moesif"
+CALLS: Final = "events"  # what the path of API calls is called in a delivery's query
 UNTIMED: Final = "untimed"  # an action whose time is that of its arrival
 AGENT: Final = "User-Agent"
 SMALL_AGENT: Final = "user-agent"  # as Node.js and HTTP/2 have it

@@ -34,7 +34,7 @@ from sources._fields import (
     show_properties,
 )
 from sources._moesif_profiles import build_reader
-from sources._moesif_sent import SOURCE, UNTIMED, build_item, find_agent_name, take_agent
+from sources._moesif_sent import CALLS, SOURCE, UNTIMED, build_item, find_agent_name, take_agent
 
 COLLECTIONS: Final = {
     f"/v1/{name}{batch}": name for name in ("actions", "events", "users", "companies") for batch in ("", "/batch")
@@ -67,7 +67,7 @@ def answer(path: str) -> Reply | None:
 
 def parse(body: bytes, delivery: Delivery) -> Iterator[Item]:
     """One item, or an array of them; what they are, the delivery's query says."""
-    if delivery.query == "events":
+    if delivery.query == CALLS:
         from sources._moesif_regular import parse_regular  # the listener never needs it
 
         regular = parse_regular(body)
@@ -259,7 +259,7 @@ def _read_action(item: Json, position: int, delivery: Delivery) -> Iterator[Item
 
 
 READERS: Final = {
-    "events": _read_call,
+    CALLS: _read_call,
     "actions": _read_action,
     "users": build_reader(USER, "user_id"),
     "companies": build_reader(COMPANY, "company_id"),

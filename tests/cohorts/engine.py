@@ -22,7 +22,6 @@ from local.postgres import SUPERUSER, Postgres
 from oracle.telling import Interval, Transition
 from s3_loader.batches import Batch, Limits
 from s3_loader.behaviour import BehaviourLoader
-from s3_loader.contents import read_content
 from s3_loader.loading import Loader
 from sources import find_source
 from tests.cohorts.happenings import Happening
@@ -215,7 +214,7 @@ class Engine:
         if source is None:
             loaded = loaders[1].load(connection, batch, LIMITS)
         else:
-            loaded = loaders[0].load(connection, batch, read_content(source, batch, LIMITS))
+            loaded = loaders[0].load(connection, batch, loaders[0].read(source, batch, LIMITS))
         assert loaded.quarantined == loaded.expired == 0, (loaded, items)
 
     def save(self, definition: Json) -> None:

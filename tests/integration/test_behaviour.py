@@ -12,7 +12,6 @@ from maintain_partitions.partitions import maintain_partitions
 from query_events import batches, quarantine
 from s3_loader.batches import Batch, Limits
 from s3_loader.behaviour import BehaviourLoader
-from s3_loader.contents import read_content
 from s3_loader.loading import Load, Loader, Outcome
 from sources import find_source
 from tests.integration.conftest import NOW, Connect
@@ -40,8 +39,8 @@ def load(connection: Connection, batch: Batch, *, replay: bool = False, loader: 
     """Loads a batch, by a loader that remembers nothing unless one is given."""
     source = find_source(batch.provider)
     assert source is not None
-    content = read_content(source, batch, LIMITS)
-    return (loader or BehaviourLoader()).load(connection, batch, content, replay=replay)
+    loader = loader or BehaviourLoader()
+    return loader.load(connection, batch, loader.read(source, batch, LIMITS), replay=replay)
 
 
 def read_and_load(connection: Connection, batch: Batch) -> Load:
