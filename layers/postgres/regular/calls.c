@@ -67,6 +67,7 @@ typedef struct {
 } Scan;
 
 typedef struct { Span values[16]; uint32_t seen; } Fields;
+typedef struct { Names names; uint8_t next[17]; } Members; /* and which of them came next, last time: + 1; first: [0] */
 
 typedef struct {
     Fresh fresh[TABLES]; /* first: Python reads it there; what the last scan met for the first time */
@@ -75,7 +76,7 @@ typedef struct {
     uint64_t listed[TABLES], listed_text[TABLES]; /* entries that were fresh, and the bytes of these */
     Table tables[TABLES];
     Buffer marks[TABLES]; /* of users and companies */
-    Names call_names, request_names, response_names;
+    Members call_names, request_names, response_names;
     Buffer spellings, rows;
     int64_t salt;
     uint64_t scans;
@@ -91,19 +92,32 @@ typedef struct {
 static inline bool has(const Fields *fields, uint32_t field) { return fields->seen >> field & 1; }
 
 /* The members of an object whose names are known, each once. What is under `others` is read as it comes. */
-static bool read_member(Scanner *s, Cursor *c, const Names *names, uint32_t field, Span *value);
+static bool read_member(Scanner *s, Cursor *c, const Members *members, uint32_t field, Span *value);
 
-static bool read_fields(Scanner *s, Cursor *c, const Names *names, Fields *fields) {
+static bool starts_with(const Cursor *c, Span text) {
+    return (size_t)(c->end - c->at) >= text.size && memcmp(c->at, text.at, text.size) == 0;
+}
+
+static bool read_fields(Scanner *s, Cursor *c, Members *members, Fields *fields) {
+    uint8_t *next = &members->next[0];
     fields->seen = 0;
     if (expect(c, '}')) return true;
     do {
         Span name;
         pass_space(c);
-        if (!read_string(c, &name)) return false;
-        uint32_t field = find_name(names, unquote(name));
-        if (field == NONE || has(fields, field) || !expect(c, ':')) return false;
+        uint32_t field = *next - 1u; /* most calls are alike */
+        if (field < members->names.count && starts_with(c, members->names.spelled[field])) {
+            c->at += members->names.spelled[field].size;
+        } else {
+            if (!read_string(c, &name)) return false;
+            field = find_name(&members->names, unquote(name));
+            if (field == NONE || !expect(c, ':')) return false;
+            *next = (uint8_t)(field + 1);
+        }
+        if (has(fields, field)) return false;
+        next = &members->next[field + 1];
         pass_space(c);
-        if (!read_member(s, c, names, field, &fields->values[field])) return false;
+        if (!read_member(s, c, members, field, &fields->values[field])) return false;
         fields->seen |= 1u << field;
     } while (expect(c, ','));
     return expect(c, '}');
@@ -119,18 +133,26 @@ static bool is_shortest(Span string) {
 
 /* Headers, which Python decodes and encodes: names that differ, texts and words as Python would write them. */
 static bool read_headers(Scanner *s, Cursor *c) {
+    size_t known = s->header_count; /* of the call before */
+    bool alike = true;
     s->header_count = 0;
     if (expect(c, '}')) return true;
     do {
         Span *header = s->headers[s->header_count];
         pass_space(c);
-        if (s->header_count == MOST_HEADERS || !read_string(c, &header[0]) || !is_shortest(header[0]) || !expect(c, ':')
-            || !read_value(c, 0, &header[1]))
-            return false;
+        if (s->header_count == MOST_HEADERS) return false;
+        alike &= s->header_count < known && starts_with(c, header[0]);
+        if (alike) {
+            header[0].at = c->at;
+            c->at += header[0].size;
+        } else {
+            if (!read_string(c, &header[0]) || !is_shortest(header[0])) return false;
+            for (size_t other = 0; other < s->header_count; other++)
+                if (equals(s->headers[other][0], header[0])) return false;
+        }
+        if (!expect(c, ':') || !read_value(c, 0, &header[1])) return false;
         uint8_t first = *header[1].at;
         if (first == '"' ? !is_shortest(header[1]) : first != 't' && first != 'f' && first != 'n') return false;
-        for (size_t other = 0; other < s->header_count; other++)
-            if (equals(s->headers[other][0], header[0])) return false;
         s->header_count++;
     } while (expect(c, ','));
     return expect(c, '}');
@@ -150,9 +172,9 @@ static bool has_whole_pairs(Span value) {
     return true;
 }
 
-static bool read_member(Scanner *s, Cursor *c, const Names *names, uint32_t field, Span *value) {
+static bool read_member(Scanner *s, Cursor *c, const Members *members, uint32_t field, Span *value) {
     const uint8_t *begin = c->at;
-    bool call = names == &s->call_names, request = names == &s->request_names;
+    bool call = members == &s->call_names, request = members == &s->request_names;
     bool object = begin < c->end && *begin == '{';
     *value = (Span){begin, 0};
     if (object && call && field == REQUEST) return c->at++, read_fields(s, c, &s->request_names, &s->request);
@@ -376,9 +398,10 @@ static uint32_t touch_text(Scanner *s, Scan *scan, int table, Span string, int64
     return number;
 }
 
-static void put_member(Buffer *buffer, const Names *names, const Fields *fields, uint32_t field) {
+static void put_member(Buffer *buffer, const Members *members, const Fields *fields, uint32_t field) {
     if (!has(fields, field)) return;
-    put(buffer, names->spelled[field].at, names->spelled[field].size);
+    Span name = members->names.spelled[field];
+    put(buffer, name.at, name.size);
     put(buffer, fields->values[field].at, fields->values[field].size);
     PUT(buffer, ",");
 }
@@ -391,8 +414,7 @@ static void close_object(Buffer *buffer) {
 
 static void put_headers(Scanner *s, Buffer *details, const Span *agent) {
     static const uint8_t small[] = "\"user-agent\"";
-    put(details, s->request_names.spelled[REQUEST_HEADERS].at, s->request_names.spelled[REQUEST_HEADERS].size);
-    PUT(details, "{");
+    PUT(details, "\"headers\":{");
     for (size_t number = 0; number < s->header_count; number++) {
         const Span *header = s->headers[number];
         if (header == agent) continue;
@@ -417,20 +439,20 @@ static void put_detail(Scanner *s, Scan *scan, const Span *agent, bool weighed) 
         if (request->values[REQUEST_HEADERS].size == 0) put_headers(s, details, agent);
         else put_member(details, &s->request_names, request, REQUEST_HEADERS);
     }
-    for (uint32_t field = REQUEST_OTHER; field < s->request_names.count; field++)
+    for (uint32_t field = REQUEST_OTHER; field < s->request_names.names.count; field++)
         put_member(details, &s->request_names, request, field);
     close_object(details);
     if (has(call, RESPONSE) && call->values[RESPONSE].size == 0) {
         PUT(details, "\"response\":{");
         if (has(response, RESPONSE_TIME) && response->values[RESPONSE_TIME].size != 26)
             put_member(details, &s->response_names, response, RESPONSE_TIME);
-        for (uint32_t field = RESPONSE_OTHER; field < s->response_names.count; field++)
+        for (uint32_t field = RESPONSE_OTHER; field < s->response_names.names.count; field++)
             put_member(details, &s->response_names, response, field);
         close_object(details);
     } else {
         put_member(details, &s->call_names, call, RESPONSE);
     }
-    for (uint32_t field = USER_ID; field < s->call_names.count; field++) {
+    for (uint32_t field = USER_ID; field < s->call_names.names.count; field++) {
         bool column = field == TRANSACTION_ID || (field == WEIGHT ? weighed : field < CALL_OTHER && is_said(call, field));
         if (!column) put_member(details, &s->call_names, call, field);
     }
@@ -619,9 +641,9 @@ PUBLIC Scanner *calls_new(int64_t salt, uint8_t dictionary, uint64_t seed) {
         calls_free(s);
         return NULL;
     }
-    add_names(&s->spellings, &s->call_names, CALL_FIELDS);
-    add_names(&s->spellings, &s->request_names, REQUEST_FIELDS);
-    add_names(&s->spellings, &s->response_names, RESPONSE_FIELDS);
+    add_names(&s->spellings, &s->call_names.names, CALL_FIELDS);
+    add_names(&s->spellings, &s->request_names.names, REQUEST_FIELDS);
+    add_names(&s->spellings, &s->response_names.names, RESPONSE_FIELDS);
     s->salt = salt;
     s->dictionary = dictionary;
     for (int table = 0; table < TABLES; table++) s->tables[table].seed = seed;
@@ -680,6 +702,7 @@ PUBLIC bool calls_scan(Scanner *s, Scan *scan, const uint8_t *body, size_t size,
     *result = (Result){0};
     s->scans++;
     s->spoilt = 0;
+    s->header_count = 0;
     bool failed = size > LARGEST_BODY || !read_body(s, scan, &c, earliest, latest);
     for (size_t buffer = 0; buffer < sizeof buffers / sizeof *buffers; buffer++) failed |= buffers[buffer]->failed;
     for (int table = 0; table < TABLES; table++) failed |= has_failed(&s->tables[table]) || s->marks[table].failed;

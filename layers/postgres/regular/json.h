@@ -10,6 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "words of text are read as little-endian");
 
@@ -35,6 +38,15 @@ static inline bool expect(Cursor *c, uint8_t wanted) {
 
 /* To the first byte that is a quotation mark, a backslash, a control character or not ASCII. */
 static const uint8_t *pass_plain(const uint8_t *at, const uint8_t *end) {
+#ifdef __SSE2__
+    for (; end - at >= 16; at += 16) {
+        const __m128i text = _mm_loadu_si128((const __m128i *)(const void *)at);
+        const __m128i quotes = _mm_cmpeq_epi8(text, _mm_set1_epi8('"')), slashes = _mm_cmpeq_epi8(text, _mm_set1_epi8('\\'));
+        const __m128i controls = _mm_cmpeq_epi8(_mm_min_epu8(text, _mm_set1_epi8(0x1f)), text);
+        int found = _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quotes, slashes), _mm_or_si128(controls, text)));
+        if (found != 0) return at + __builtin_ctz((unsigned)found);
+    }
+#endif
     for (; end - at >= 8; at += 8) {
         uint64_t word;
         memcpy(&word, at, 8);
