@@ -21,12 +21,12 @@ from providers._fields import clean
 from s3_loader.activity_rows import COLUMNS, SAMPLE_COLUMNS, render_activities, render_samples
 from s3_loader.batches import Batch, Limits
 from s3_loader.contents import Content, count_calls, count_items, count_samples, join_contents, list_hours, read_content
-from s3_loader.loading import COMMIT, CONFLICTS, Load, Outcome, save_batch
-from s3_loader.prepared import Statement
+from s3_loader.loading import COMMIT, CONFLICTS, SAVE_BATCH, Load, Outcome, save_batch
+from s3_loader.prepared import PreparedStatements, Statement
 from s3_loader.regular_calls import open_scanner
 from s3_loader.rows import Chunks
 from s3_loader.short_keys import ShortKeys, find_owners
-from s3_loader.touched import Touched
+from s3_loader.touched import CHANGE, Touched
 from s3_loader.traits import build_traits, list_writes, merge_writes
 from sources import Source
 
@@ -55,7 +55,7 @@ MARK_STALE = "INSERT INTO usage_stale_hours (hour) SELECT unnest(%s::timestamptz
 # Truncating a table gives it another file: then what a loader remembers of it is untrue.
 LOOK = """
 SELECT (SELECT coalesce(json_object_agg(object_key, batch_id), '{}') FROM batches WHERE object_key = ANY (%s)),
-       ARRAY(SELECT nextval('batches_batch_id_seq') FROM generate_series(1, %s)),
+       ARRAY(SELECT nextval('batches_batch_id_seq') FROM generate_series(1, %s::int)),
        ARRAY[pg_relation_filenode('operations'), pg_relation_filenode('agents'),
              pg_relation_filenode('identities'), pg_relation_filenode('series')]::text
 """
@@ -82,6 +82,7 @@ class BehaviourLoader:
     def __init__(self) -> None:
         self.keys = ShortKeys()
         self._scanner = open_scanner(self.keys)
+        self._prepared = PreparedStatements([LOOK, SAVE_BATCH, CHANGE], "behaviour")
 
     def read(self, source: Source, batch: Batch, limits: Limits) -> Content:
         """What a batch says, for this loader alone: API calls as scans of its own."""
@@ -110,8 +111,10 @@ class BehaviourLoader:
     def _load(
         self, connection: Connection, batches: Sequence[tuple[Batch, Content]], *, replay: bool, anew: bool
     ) -> list[Load]:
+        self._prepared.use(connection)
         with connection.cursor() as cursor:
-            cursor.execute(LOOK, ([batch.object_key for batch, _ in batches], len(batches)))
+            look = LOOK, ([batch.object_key for batch, _ in batches], len(batches))
+            cursor.execute(self._prepared.build(cursor, [look]))
             ((known, new_ids, generation),) = cursor.fetchall()
             found = [known.get(batch.object_key) for batch, _ in batches]
             chosen = [replay or one is None for one in found]
@@ -152,7 +155,7 @@ class BehaviourLoader:
                 if late_hours := find_late_hours(inserted, late_before):
                     statements.append((MARK_STALE, (late_hours,)))
                 statements += touched.build()
-                cursor.execute(b";".join(cursor.mogrify(sql, values or None) for sql, values in [*statements, COMMIT]))
+                cursor.execute(self._prepared.build(cursor, [*statements, COMMIT]))
             except BaseException:
                 if not connection.closed:
                     cursor.execute("ROLLBACK")

@@ -7,12 +7,17 @@ from psycopg2.extensions import cursor as Cursor
 
 Statement = tuple[str, tuple[object, ...]]  # SQL and its values
 
+FIND_PREPARED = "SELECT name FROM pg_prepared_statements WHERE name = ANY (%s)"
+
 
 class PreparedStatements:
-    """Statements with placeholders as psycopg2's, `%s`, which stand for values whose types Postgres can tell."""
+    """Statements with placeholders as psycopg2's, `%s`, which stand for values whose types Postgres can tell.
 
-    def __init__(self, statements: Iterable[str]) -> None:
-        self._names = {sql: f"load_{number}" for number, sql in enumerate(statements)}
+    `name`: what the statements' names begin with; those of another beginning may be prepared beside them.
+    """
+
+    def __init__(self, statements: Iterable[str], name: str = "load") -> None:
+        self._names = {sql: f"{name}_{number}" for number, sql in enumerate(statements)}
         self._connection: Connection | None = None
 
     def use(self, connection: Connection) -> None:
@@ -24,7 +29,9 @@ class PreparedStatements:
             for sql, name in self._names.items()
         ]
         with connection.cursor() as cursor:
-            cursor.execute(";".join(["DEALLOCATE ALL", *numbered]))
+            cursor.execute(FIND_PREPARED, (list(self._names.values()),))
+            others = [f"DEALLOCATE {name}" for (name,) in cursor.fetchall()]
+            cursor.execute(";".join(others + numbered))
         self._connection = connection
 
     def build(self, cursor: Cursor, statements: Iterable[Statement]) -> bytes:
