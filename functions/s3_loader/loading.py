@@ -119,7 +119,7 @@ class Loader:
     ) -> Load:
         """Loads a batch whole or not at all. Raises `psycopg2.Error` with the transaction rolled back.
 
-        `prepared`: what `prepare` made of it, used if it still holds. `meanwhile` is called before the rows are sent;
+        `prepared`: what `prepare` made of it, used if it still holds. `meanwhile` is called once the rows are sent;
         what is prepared from then on relies on this batch.
         """
         connection.autocommit = True
@@ -180,8 +180,8 @@ class Loader:
         holds = prepared is not None and self._dimensions.is_next(prepared.fresh)
         if prepared is None or not (holds and begun.claimed and prepared.late_before == begun.late_before):
             prepared = self._prepare_again(batch, limits, begun, self._ids.popleft())
-        meanwhile()
-        _copy(cursor, COPY_EVENTS, prepared.rows)
+        # Not before the last row: two threads that compute at once would keep Postgres waiting for rows.
+        _copy(cursor, COPY_EVENTS, prepared.rows, meanwhile)
         load = Load(Outcome.LOADED, prepared.events, 0, prepared.set_aside, prepared.expired)
         saves = [_insert_batch(batch, prepared.batch_id, load), *prepared.marks.build(), *prepared.saves]
         return self._commit(cursor, load, saves, prepared.fresh)
@@ -245,8 +245,10 @@ class Loader:
                 cursor.execute("SELECT create_events_partition(%s)", (month,))
 
 
-def _copy(cursor: Cursor, statement: str, rows: Iterable[bytes]) -> None:
-    cursor.copy_expert(statement, cast("IO[bytes]", Chunks(rows)))  # of a file, psycopg2 uses `read` alone
+def _copy(
+    cursor: Cursor, statement: str, rows: Iterable[bytes], meanwhile: Callable[[], object] = lambda: None
+) -> None:
+    cursor.copy_expert(statement, cast("IO[bytes]", Chunks(rows, meanwhile)))  # of a file, psycopg2 uses `read` alone
 
 
 def _insert_batch(batch: Batch, batch_id: int, load: Load) -> Statement:

@@ -5,7 +5,7 @@ in the PostgreSQL documentation: each value behind its length, -1 for NULL; a ti
 jsonb its text behind the version 1.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import chain
 from struct import Struct
@@ -107,9 +107,13 @@ def render_rows(events: Iterable[Event], batch_id: int, dimensions: Dimensions) 
 class Chunks:
     """What psycopg2's `copy_expert` reads from; rows may be rendered while libpq asks for more."""
 
-    def __init__(self, rows: Iterable[bytes]) -> None:
+    def __init__(self, rows: Iterable[bytes], meanwhile: Callable[[], object] = lambda: None) -> None:
+        self._meanwhile = meanwhile
         self._chunks = chain((HEADER,), filter(None, rows), (TRAILER,))
 
     def read(self, _size: int) -> bytes:
-        """The next chunk, of any length; empty at the end."""
-        return next(self._chunks, b"")
+        """The next chunk, of any length; empty at the end, with which `meanwhile` is called."""
+        chunk = next(self._chunks, b"")
+        if not chunk:
+            self._meanwhile()
+        return chunk

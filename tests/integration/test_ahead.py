@@ -79,12 +79,12 @@ def prepared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, act: Callable[[Any, int], None]) -> None:
-    """Does something before rows are sent: told the cursor, and how often that was."""
+    """Does something once rows are sent: told the cursor, and how often that was."""
     copy, times = loading._copy, iter(range(1_000))
 
-    def interrupted(cursor: Any, statement: str, rows: Any) -> None:
+    def interrupted(cursor: Any, *rest: Any) -> None:
+        copy(cursor, *rest)
         act(cursor, next(times))
-        copy(cursor, statement, rows)
 
     monkeypatch.setattr(loading, "_copy", interrupted)
 
