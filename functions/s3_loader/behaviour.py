@@ -6,7 +6,7 @@ batch by batch.
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import chain
 from operator import attrgetter
 from typing import IO, Any, cast
@@ -20,7 +20,17 @@ from common.json_text import decode_json, encode_json
 from providers._fields import clean
 from s3_loader.activity_rows import COLUMNS, SAMPLE_COLUMNS, render_activities, render_samples
 from s3_loader.batches import Batch, Limits
-from s3_loader.contents import Content, count_calls, count_items, count_samples, join_contents, list_hours, read_content
+from s3_loader.contents import (
+    Content,
+    count_calls,
+    count_items,
+    count_samples,
+    find_late_hours,
+    join_contents,
+    list_hours,
+    list_weeks,
+    read_content,
+)
 from s3_loader.loading import COMMIT, CONFLICTS, SAVE_BATCH, Load, Outcome, save_batch
 from s3_loader.prepared import PreparedStatements, Statement
 from s3_loader.regular_calls import open_scanner
@@ -126,7 +136,8 @@ class BehaviourLoader:
             self.keys.use_generation(generation)
             self._learn(cursor, whole)
             if not anew:
-                _create_partitions(cursor, whole)
+                for table, week in list_weeks(whole):  # each in a transaction of its own
+                    cursor.execute(f"SELECT create_{table}_partition(%s)", (week,))
             try:
                 cursor.execute(BEGIN)
                 ((late_before,),) = cursor.fetchall()
@@ -279,25 +290,3 @@ def _copy(cursor: Cursor, rows: Chunks, copy: str, create: str, insert: str, *, 
         return None
     cursor.execute(insert)
     return [at for (at,) in cursor.fetchall()]
-
-
-def find_late_hours(times: Iterable[datetime], late_before: datetime | None) -> list[datetime]:
-    """The hours of those times that lie before; none where no hour is packed yet (`late_before` is None)."""
-    if late_before is None:
-        return []
-    return sorted({at.replace(minute=0, second=0, microsecond=0) for at in times if at < late_before})
-
-
-def _create_partitions(cursor: Cursor, content: Content) -> None:
-    """Makes the partitions that a batch needs, each in a transaction of its own."""
-    by_table = {
-        "activities": {
-            *(one.occurred_at for one in content.activities),
-            *list_hours(content),
-        },
-        "samples": {sample.at for one in content.series for sample in one.samples},
-    }
-    for table, instants in by_table.items():
-        days = {instant.replace(hour=0, minute=0, second=0, microsecond=0) for instant in instants}
-        for monday in sorted({day - timedelta(days=day.weekday()) for day in days}):
-            cursor.execute(f"SELECT create_{table}_partition(%s)", (monday,))

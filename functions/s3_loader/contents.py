@@ -1,7 +1,7 @@
 """What a batch of behaviour says, sorted out."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from common.activities import Activity, Link, Profile, Series
@@ -114,6 +114,26 @@ def count_calls(content: Content) -> int:
 def list_hours(content: Content) -> list[datetime]:
     """The hours that hold one of these."""
     return [hour for one in content.scans for hour in one.list_hours()]
+
+
+def find_late_hours(times: Iterable[datetime], late_before: datetime | None) -> list[datetime]:
+    """The hours of those times that lie before; none where no hour is packed yet (`late_before` is None)."""
+    if late_before is None:
+        return []
+    return sorted({at.replace(minute=0, second=0, microsecond=0) for at in times if at < late_before})
+
+
+def list_weeks(content: Content) -> list[tuple[str, datetime]]:
+    """Which partitions a batch needs: of which table, and the Monday that each begins with."""
+    by_table = {
+        "activities": {*(one.occurred_at for one in content.activities), *list_hours(content)},
+        "samples": {sample.at for one in content.series for sample in one.samples},
+    }
+    weeks = []
+    for table, instants in by_table.items():
+        days = {instant.replace(hour=0, minute=0, second=0, microsecond=0) for instant in instants}
+        weeks += [(table, monday) for monday in sorted({day - timedelta(days=day.weekday()) for day in days})]
+    return weeks
 
 
 def join_contents(contents: Iterable[Content]) -> Content:

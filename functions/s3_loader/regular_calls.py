@@ -32,6 +32,7 @@ VERSION = 1
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 REMEMBERED = 64 * 1024 * 1024  # bytes that the library's tables may take from one body to the next
+USUAL = 2 * 1024 * 1024  # bytes of the details of nearly every body; memory for more is not kept for the next one
 
 log = logging.getLogger(__name__)
 
@@ -173,7 +174,10 @@ class Scanner:
 
     def give_handle(self, handle: int) -> None:
         """Takes it back."""
-        self._free.append(handle)
+        if _Result.from_address(handle).details_size <= USUAL:
+            self._free.append(handle)
+        else:
+            self.library.calls_free_scan(handle)
 
     def scan(self, body: bytes, *, earliest: datetime, latest: datetime) -> Scanned | None:
         """The calls of a body; one before `earliest` or after `latest` is odd. None: all of it is for Python."""

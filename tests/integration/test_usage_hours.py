@@ -16,7 +16,8 @@ from psycopg2.extensions import connection as Connection
 from local.postgres import SUPERUSER
 from maintain_partitions.partitions import maintain_partitions
 from query_events import usage_retention
-from s3_loader.behaviour import BEGIN, find_late_hours
+from s3_loader.behaviour import BEGIN
+from s3_loader.contents import find_late_hours
 from summarise_hours.summaries import summarise_hours
 from summarise_hours.usage import USAGE as STEPS
 from tests.integration.conftest import NOW, Connect

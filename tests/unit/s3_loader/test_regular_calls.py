@@ -318,6 +318,16 @@ def test_forgotten_keys_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> 
         learn(scanner, *found)
 
 
+def test_memory_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a body took serves the next one, but for what a large one took."""
+    scanner, body = make_scanner(), json.dumps([CALL]).encode()
+    for usual, kept in ((regular_calls.USUAL, 1), (10, 0), (regular_calls.USUAL, 1)):
+        monkeypatch.setattr(regular_calls, "USUAL", usual)
+        for _ in range(3):
+            assert scanner.scan(body, earliest=EARLIEST, latest=LATEST) is not None
+        assert len(scanner._free) == kept
+
+
 def test_rows_need_their_keys() -> None:
     """Rows with keys that are not there are not made."""
     scanner = make_scanner()
