@@ -4,15 +4,18 @@ Needs a C compiler of this machine's that has both (gcc, clang); ends with its e
 """
 
 import argparse
+import json
 import os
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
+from bench.calls import write_calls
 from bench.traffic import batches
 from providers._sparkpost_regular import FIELDS
 from s3_loader.regular import RENDERED_TYPES
+from tests.unit.sources.samples import CALL
 
 HERE = Path(__file__).parent
 PAYLOADS = HERE.parent / "payloads" / "sparkpost"
@@ -32,12 +35,18 @@ def main() -> int:
         (folder / "names.h").write_text("\n".join(header) + "\n", encoding="utf-8")
         bodies = [path.read_bytes() for path in PAYLOADS.glob("*.json")]
         bodies += (body for size in (1, 4) for body in batches(600 * size, seed=given.seed, batch_size=size))
-        (folder / "bodies").write_bytes(b"".join(len(body).to_bytes(4, "little") + body for body in bodies))
-        program = folder / "fuzz"
-        compiler = os.environ.get("CC", "cc")
-        subprocess.run([compiler, *FLAGS, f"-I{folder}", "-o", program, HERE / "regular.c"], check=True)
-        print(f"seed {given.seed}, {given.rounds:,} rounds over {len(bodies):,} bodies")
-        return subprocess.run([program, str(given.seed), str(given.rounds), folder / "bodies"], check=False).returncode
+        calls = [body for size in (1, 4) for body in write_calls(given.seed, 600 * size, size)]
+        calls += [json.dumps(CALL).encode(), json.dumps([CALL, CALL], indent=1).encode()]
+        return _run(folder, "regular", bodies, given) or _run(folder, "calls", calls, given)
+
+
+def _run(folder: Path, name: str, bodies: list[bytes], given: argparse.Namespace) -> int:
+    (folder / "bodies").write_bytes(b"".join(len(body).to_bytes(4, "little") + body for body in bodies))
+    program = folder / name
+    compiler = os.environ.get("CC", "cc")
+    subprocess.run([compiler, *FLAGS, f"-I{folder}", "-o", program, HERE / f"{name}.c"], check=True)
+    print(f"{name}: seed {given.seed}, {given.rounds:,} rounds over {len(bodies):,} bodies", flush=True)
+    return subprocess.run([program, str(given.seed), str(given.rounds), folder / "bodies"], check=False).returncode
 
 
 if __name__ == "__main__":
