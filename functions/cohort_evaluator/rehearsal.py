@@ -25,6 +25,21 @@ SELECT subject_id, greatest(min(at), %(begin)s) FROM (
     SELECT a.company_id, min(a.occurred_at) FROM activities a
     WHERE a.company_id IS NOT NULL AND %(is_company)s GROUP BY 1
     UNION ALL
+    SELECT p.company_id, min(a.occurred_at)
+    FROM company_people p JOIN identities i USING (person_id) JOIN activities a USING (identity_id)
+    WHERE a.company_id IS NULL AND %(is_company)s GROUP BY 1
+    UNION ALL
+    SELECT p.company_id, min(e.occurred_at)
+    FROM company_people p JOIN identities i USING (person_id)
+    JOIN events e ON e.recipient = i.value AND e.user_key IS NULL
+    WHERE i.identity_type = 'address' AND %(is_company)s GROUP BY 1
+    UNION ALL
+    SELECT p.company_id, min(e.occurred_at)
+    FROM company_people p JOIN identities i USING (person_id) JOIN events e ON e.user_key = i.content_key
+    WHERE i.identity_type = 'user' AND %(is_company)s GROUP BY 1
+    UNION ALL
+    SELECT company_id, min(at) FROM trait_writes WHERE company_id IS NOT NULL AND %(is_company)s GROUP BY 1
+    UNION ALL
     SELECT i.person_id, min(e.occurred_at) FROM events e
     JOIN identities i ON i.value = e.recipient AND i.identity_type = 'address'
     WHERE e.user_key IS NULL AND NOT %(is_company)s GROUP BY 1

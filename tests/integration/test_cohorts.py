@@ -252,6 +252,33 @@ def test_every_condition_runs(world: World) -> None:
     assert world.tick(1000).failed == 0
 
 
+def test_company_is_what_its_users_do_and_get(world: World) -> None:
+    """Mails and calls of those whose newest `company_id` names it, but for calls that name another one. When a user
+    goes to another company her history goes along.
+    """
+    twice = {">=": 2}
+    window = {"last": "1 day"}
+    world.save({"did": {"event": "mail", "where": {"type": "bounced"}}, "count": {">=": 1}, "window": window},
+               "bounced", "company")  # fmt: skip
+    world.save({"did": {"event": "call"}, "count": twice, "window": window}, "calling", "company")
+    world.tick(9000)
+    world.identify("identify", 8000, type="identify", userId="ada", traits={"email": "ada@example.com"})
+    world.identify("group", 8000, type="group", userId="ada", groupId="acme", traits={})
+    world.mail("ada@example.com", 7000, type="bounce", bounce_class="10")
+    world.call("ada", 6900)
+    world.call("ada", 6800, company_id="other")
+    world.tick(6000)
+    assert world.read("bounced") == [("acme", 7000, None)]
+    assert world.read("calling") == []
+    world.call("bob", 5900, company_id="acme")
+    world.tick(5800)
+    assert world.read("calling") == [("acme", 5900, None)]
+    world.identify("group", 5000, type="group", userId="ada", groupId="globex", traits={})
+    world.tick(4000)
+    assert world.read("bounced") == [("acme", 7000, 7000), ("globex", 7000, None)]
+    assert world.read("calling") == [("acme", 5900, 5900)]
+
+
 def test_newest_call_decides(world: World) -> None:
     """Who begins with a failure is in until a call succeeds."""
     first = {"did_first": CALL, "window": {"last": "24 hours"}}
