@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cohort_evaluator import evaluation, statements
+from cohort_evaluator import evaluation, notifying, statements, told
 from cohort_evaluator.evaluation import Ticked, evaluate_cohorts
 from cohort_evaluator.store import save_cohort, save_notification
 from s3_loader.loading import Loader
@@ -334,6 +334,22 @@ def test_who_became_part_of_another_leaves_a_cohort_whose_turn_it_was_not(
     assert world.read("one") == [("ada", 2500, None), ("bob", 2500, 1500)]
     world.tick(1000)
     assert world.read("two") == [("ada", 2500, None), ("bob", 2500, 1000)]
+
+
+def test_notification_that_takes_too_long_holds_nothing_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It fails, and is told once it does not; a statement of one may take a time of its own."""
+    world.save({"did": CALL, "count": {">=": 1}, "window": {"last": "10 minutes"}})
+    digest = {"name": "slow", "cohort": "one", "on": ["entered"], "period": "1 second"}
+    save_notification(world.evaluator, {**digest, "channel": {"email": {"to": ["team@example.com"]}}}, NOW, "test")
+    world.tick(4000)
+    world.call("ada", 3000)
+    monkeypatch.setattr(told, "PATIENCE", timedelta(seconds=0.3))
+    with monkeypatch.context() as slowly:
+        slowly.setattr(notifying, "CHANGES", f"SELECT pg_sleep(2); {notifying.CHANGES}")
+        assert evaluate_cohorts(world.evaluator, NOW - timedelta(seconds=2900)).failed == 1
+    assert world.read() == [("ada", 3000, None)]
+    assert select(world.evaluator, "SELECT count(*) FROM outbox") == [(0,)]
+    assert world.tick(2800).notifications == 1
 
 
 def test_notification_that_fails_holds_nothing_back(world: World) -> None:

@@ -54,7 +54,9 @@ class Mails(World):
 
     def read_bodies(self) -> list[dict[str, Any]]:
         """The mails of the outbox, in the order of their making."""
-        rows = select(self.evaluator, "SELECT body FROM outbox WHERE body ->> 'kind' = 'mail' ORDER BY created_at, id")
+        rows = select(
+            self.evaluator, "SELECT body FROM outbox WHERE body ->> 'kind' = 'mail' ORDER BY created_at, length(id), id"
+        )
         return [body for (body,) in rows]
 
     def read_mails(self) -> list[tuple[str, str, str]]:
