@@ -72,7 +72,9 @@ class Sources:
         return first * others[0] if others else first  # UNION ALL
 
     def _find_activities(self, of: Table, event: Table) -> list[Any]:
-        by_user = self._find_names(of).join(event).on(event.identity_id == identities.identity_id)
+        # Nothing is done by an address: half of the names need not be looked for.
+        named = (event.identity_id == identities.identity_id) & (identities.identity_type != "address")
+        by_user = self._find_names(of).join(event).on(named)
         if self.subject == USER:
             return [by_user]
         return [
