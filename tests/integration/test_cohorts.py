@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from cohort_evaluator import evaluation, notifying, statements, told
+from cohort_evaluator.definitions import read_cohort
 from cohort_evaluator.evaluation import Ticked, evaluate_cohorts
+from cohort_evaluator.rehearsal import rehearse
 from cohort_evaluator.store import save_cohort, save_notification
 from s3_loader.loading import Loader
 from tests.integration.batches import make_batch as make_mail_batch
@@ -258,8 +260,8 @@ def test_company_is_what_its_users_do_and_get(world: World) -> None:
     """
     twice = {">=": 2}
     window = {"last": "1 day"}
-    world.save({"did": {"event": "mail", "where": {"type": "bounced"}}, "count": {">=": 1}, "window": window},
-               "bounced", "company")  # fmt: skip
+    bounced = {"did": {"event": "mail", "where": {"type": "bounced"}}, "count": {">=": 1}, "window": window}
+    world.save(bounced, "bounced", "company")
     world.save({"did": {"event": "call"}, "count": twice, "window": window}, "calling", "company")
     world.tick(9000)
     world.identify("identify", 8000, type="identify", userId="ada", traits={"email": "ada@example.com"})
@@ -270,6 +272,10 @@ def test_company_is_what_its_users_do_and_get(world: World) -> None:
     world.tick(6000)
     assert world.read("bounced") == [("acme", 7000, None)]
     assert world.read("calling") == []
+    cohort = read_cohort({"name": "tried", "title": "Tried", "subject": "company", "members": bounced})
+    tried = rehearse(world.evaluator, cohort, NOW - timedelta(seconds=6000), 1, timedelta(seconds=60))
+    assert tried["now"] == {"members": 0, "would_be_members": 1, "would_enter": 1, "would_leave": 0}
+    world.evaluator.rollback()
     world.call("bob", 5900, company_id="acme")
     world.tick(5800)
     assert world.read("calling") == [("acme", 5900, None)]
