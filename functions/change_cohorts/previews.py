@@ -15,11 +15,11 @@ from cohort_evaluator.mailing import is_held_out
 from cohort_evaluator.notifying import build_due
 from cohort_evaluator.reading import DefinitionError, read_text
 from cohort_evaluator.told import FIND, Told, put_bodies, read_told
+from common.addresses import AddressError, read_address
 from common.errors import ApiError
 from common.events import Json
 from common.json_text import decode_json, encode_json
 from mailer.digests import build_digest
-from mailer.mime import AddressError, read_address
 from mailer.slack import build_blocks
 from mailer.template_checks import check_template
 from mailer.templates import Rendered, RenderError, make_context, render
