@@ -79,7 +79,7 @@ def look(world: Mails, limits: Limits = FEW) -> Counted:
 
 
 def test_the_last_mails_are_counted(world: Mails) -> None:
-    """Hard bounces and complaints, each mail once; not those of others, nor of mails that are not ours, nor of tests."""
+    """Hard bounces and complaints, each mail once; not those of others, of mails that are not ours, or of tests."""
     for number in range(120):
         send(world, number, 9000 - number)
     send(world, 500, 10, channel="email")
