@@ -16,7 +16,7 @@ from psycopg2.extensions import cursor as Cursor
 from cohort_evaluator.channels import MAIL, Notification
 from cohort_evaluator.mailing import Mailing, Rules
 from cohort_evaluator.people import Subject, find_trait, read_subjects
-from cohort_evaluator.told import FIND, Told, begin_body, put_bodies, read_told, run_apart
+from cohort_evaluator.told import FIND, Told, begin_body, find_told, put_bodies, read_told, run_apart
 from common.clock import format_instant
 from common.errors import ApiError
 from common.events import Json
@@ -76,12 +76,12 @@ WHERE cohort_id = %(cohort)s AND kind = ANY (%(on)s) ORDER BY transition_id DESC
 
 
 def put_test(connection: Connection, name: str, instant: datetime) -> Json:
-    """Writes a digest of the cohort's newest changes to the outbox, marked as a test; its body. Raises `ApiError`."""
+    """Writes a digest of the cohort's newest changes to the outbox, marked as a test; its body.
+
+    Raises `ApiError`, and `DefinitionError` where an earlier release let the notification through.
+    """
     with connection, connection.cursor() as cursor:
-        cursor.execute(FIND)
-        told = next((each for each in map(read_told, cursor.fetchall()) if each.notification.name == name), None)
-        if told is None:
-            raise ApiError(404, "There is no such notification", f"No notification is called {name[:100]}")
+        told = find_told(cursor, name)
         if told.notification.channel == MAIL:
             raise ApiError(400, "Mails to members are not sent as a test", "Test a notification of another channel")
         changes = _read_newest(cursor, told)

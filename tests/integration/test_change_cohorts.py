@@ -10,6 +10,7 @@ from psycopg2.extensions import connection as Connection
 
 from change_cohorts import app
 from change_cohorts.changes import ROUTES
+from change_cohorts.requests import Change
 from common.database import Database
 from query_events.change_schemas import CHANGES
 from tests.declared import check_body
@@ -25,6 +26,7 @@ DEFINITION: dict[str, Any] = {
     "members": {"did": CALL, "count": {">=": 1}, "window": {"last": "10 minutes"}},
 }
 COHORT, NOTIFICATION = "/api/v1/cohorts/{cohort}", "/api/v1/notifications/{notification}"
+HELLO = {"subject": "Hi", "html": "<p>Hi</p>", "text": "Hi", "topic": "news"}
 Ask = Callable[..., tuple[int, dict[str, Any]]]
 
 
@@ -129,6 +131,34 @@ def test_every_route_checks_its_caller(ask: Ask, route: str, scopes: str, name: 
 def test_large_bodies_are_refused(ask: Ask) -> None:
     """Whatever is in them."""
     assert ask("PUT", COHORT, "x" * 300_000, cohort="one")[0] == 413
+
+
+@pytest.mark.parametrize("text", ["\0", "one\0", "\ud800", "é", "x" * 5_000, ""])
+@pytest.mark.parametrize("route", sorted(route for route in ROUTES if "{" in route))
+def test_no_name_is_a_fault_of_ours(ask: Ask, route: str, text: str) -> None:
+    """Whatever stands in a path is refused, or unknown."""
+    method, path = route.split()
+    bodies: dict[str, Any] = {COHORT: DEFINITION, NOTIFICATION: DIGEST, "/api/v1/templates/{template}": HELLO}
+    body = bodies.get(path, HELLO if path.endswith("dry-run") else {"user": "ada", "to": ["a@example.com"]})
+    body = {key: value for key, value in body.items() if key != "name"} if method != "DELETE" else None
+    assert ask(method, path, body, cohort=text, notification=text, template=text)[0] in (400, 404)
+
+
+def test_whatever_fails_is_answered(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With our body; the log tells what and where, and nothing of anybody."""
+
+    def fail(_change: Change) -> tuple[int, dict[str, Any]]:
+        raise ValueError("ada@example.com")
+
+    monkeypatch.setattr(app, "ROUTES", {f"PUT {COHORT}": fail})
+    status, answer = ask("PUT", COHORT, DEFINITION, cohort="one")
+    assert (status, answer["errors"][0]["code"]) == (500, "500")
+    (record,) = caplog.records
+    assert (record.levelname, record.error) == ("ERROR", "ValueError")  # type: ignore[attr-defined]
+    assert record.where[-1].endswith(" fail")  # type: ignore[attr-defined]
+    assert "ada@" not in str(record.__dict__)
 
 
 def test_binary_bodies_are_read(evaluator: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
