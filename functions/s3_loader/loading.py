@@ -160,7 +160,7 @@ class Loader:
         if found is not None:
             cursor.execute("ROLLBACK")
             return Load(Outcome.ALREADY_LOADED)
-        sorter, touched = _Sorter(), Touched()
+        sorter, touched = _Sorter(), Touched(batch.received_at)
         events = self._watch(touched, marks.watch(sorter.keep_events(_list_items(parse, claimed=claimed))))
         rows = RowStream(events, batch_id, self._dimensions)
         _copy(cursor, COPY_EVENTS, rows)
@@ -173,7 +173,7 @@ class Loader:
         if found is not None and not replay:
             cursor.execute("ROLLBACK")
             return Load(Outcome.ALREADY_LOADED)
-        sorter, touched = _Sorter(), Touched()
+        sorter, touched = _Sorter(), Touched(batch.received_at)
         events = self._watch(touched, sorter.keep_events(_list_items(parse, claimed=claimed)))
         rows = RowStream(events, found or batch_id, self._dimensions)
         cursor.execute(CREATE_INCOMING)
@@ -190,7 +190,7 @@ class Loader:
         if found is not None and not replay:
             cursor.execute("ROLLBACK")
             return Load(Outcome.ALREADY_LOADED)
-        sorter, touched = _Sorter(), Touched()
+        sorter, touched = _Sorter(), Touched(batch.received_at)
         events = inserted = 0
         cursor.execute(CREATE_INCOMING)
         for event in self._watch(touched, sorter.keep_events(_list_items(parse, claimed=claimed))):
