@@ -18,7 +18,6 @@ from cohort_evaluator.terms import Binder
 
 candidates = Table("candidates")
 identities = Table("identities")
-people = Table("company_people")
 ACTIVITIES: Final = (*("occurred_at", "operation_id", "agent_id", "company_id", "duration", "weight", "properties"),)
 MAILS: Final = (
     *("occurred_at", "kind_key", "mailing_key", "receiver_key", "client_key", "message_id", "reason", "url"),
@@ -34,8 +33,16 @@ def list_columns(kind: str) -> tuple[str, ...]:
 class Sources:
     """Where the events of one kind of subjects come from; gathered ones reach back to `gathered_since`, if at all."""
 
-    def __init__(self, subject: str, *, is_gathered: bool = False, gathered_since: datetime | None = None) -> None:
+    def __init__(
+        self,
+        subject: str,
+        *,
+        is_gathered: bool = False,
+        gathered_since: datetime | None = None,
+        people: str = "company_people",  # who is of a company
+    ) -> None:
         self.subject = subject
+        self._people = Table(people)
         self._is_gathered = is_gathered
         self.gathered_since = gathered_since
 
@@ -95,8 +102,8 @@ class Sources:
         query = Query.from_(of)
         if self.subject == USER:
             return query.join(identities).on(identities.person_id == of.subject_id)
-        query = query.join(people).on(people.company_id == of.subject_id)
-        return query.join(identities).on(identities.person_id == people.person_id)
+        query = query.join(self._people).on(self._people.company_id == of.subject_id)
+        return query.join(identities).on(identities.person_id == self._people.person_id)
 
 
 def _limit(query: Any, event: Table, since: datetime | None, until: datetime | None, binder: Binder) -> Any:

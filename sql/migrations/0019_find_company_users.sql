@@ -19,11 +19,12 @@ END;
 
 -- The people of a company, each with the company.
 CREATE VIEW company_people AS
-SELECT DISTINCT w.company_id, i.person_id
+SELECT w.company_id, i.person_id
 FROM trait_writes w JOIN identities i USING (identity_id)
 WHERE w.company_id IS NOT NULL
   AND NOT EXISTS (SELECT FROM identities other JOIN trait_writes newer USING (identity_id)
                   WHERE other.person_id = i.person_id AND newer.path = ARRAY['company_id']
-                    AND (newer.at > w.at OR (newer.at = w.at AND newer.value COLLATE "C" > w.value COLLATE "C")));
+                    AND (newer.at, newer.value COLLATE "C", newer.identity_id)
+                        > (w.at, w.value COLLATE "C", w.identity_id));
 
 GRANT SELECT ON company_people TO mailwake_evaluator;
