@@ -3,14 +3,17 @@
 import base64
 import json
 from collections.abc import Callable
+from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 import pytest
 from psycopg2.extensions import connection as Connection
 
-from change_cohorts import app
+from change_cohorts import app, changes
 from change_cohorts.changes import ROUTES
 from change_cohorts.requests import Change
+from cohort_evaluator import registering, rehearsal
 from common.database import Database
 from query_events.change_schemas import CHANGES
 from tests.declared import check_body
@@ -190,6 +193,31 @@ def test_dry_run_tells_what_would_have_been(ask: Ask, connect: Connect) -> None:
     assert select(world.evaluator, "SELECT count(*) FROM memberships") == [(0,)]
     assert ask("POST", "/api/v1/cohorts/dry-run", {"definition": given, "days": 0})[0] == 400
     assert ask("POST", "/api/v1/cohorts/dry-run", {"definition": {}})[0] == 400
+
+
+def test_dry_run_has_so_much_time_in_all(
+    ask: Ask, connect: Connect, evaluator: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many statements it takes, from the first one on: the promised 503 comes before the function is ended."""
+    world = World(connect)
+    for number in range(3):
+        world.call(f"u{number}", 3600 * (number + 1))
+    monkeypatch.setattr(changes, "PATIENCE", timedelta(seconds=1))
+    monkeypatch.setattr(rehearsal, "COHORTS", f"SELECT pg_sleep(0.3); {rehearsal.COHORTS}")
+    monkeypatch.setattr(rehearsal, "FIND_SINCE", f"SELECT pg_sleep(0.3); {rehearsal.FIND_SINCE}")
+    monkeypatch.setattr(rehearsal, "NOW", f"SELECT pg_sleep(0.6); {rehearsal.NOW}")
+    given = {"definition": DEFINITION, "days": 2}
+    began = monotonic()
+    status, answer = ask("POST", "/api/v1/cohorts/dry-run", given)
+    assert (status, answer["errors"][0]["message"]) == (503, "It took too long")
+    assert monotonic() - began < 1.3
+    monkeypatch.setattr(changes, "PATIENCE", timedelta(seconds=10))
+    assert ask("POST", "/api/v1/cohorts/dry-run", given)[0] == 200
+    assert select(evaluator, "SHOW statement_timeout") == [("0",)], "nothing of it stays"
+    monkeypatch.setattr(changes, "PATIENCE", timedelta(seconds=0.2))
+    monkeypatch.setattr(registering, "ALL_ADDRESSES", f"{registering.ALL_ADDRESSES} AND pg_sleep(0.5) IS NOT NULL")
+    world.mail("new@example.com", 60)
+    assert ask("POST", "/api/v1/cohorts/dry-run", given)[0] == 503
 
 
 def test_notifications_are_saved_tested_and_deleted(ask: Ask) -> None:
