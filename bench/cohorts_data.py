@@ -71,6 +71,9 @@ CROSS JOIN LATERAL (VALUES
     ('trial_ends_at', CASE WHEN part(identity_id, 26) < 0.2 THEN to_json(born + interval '21 days')::text END)
     ) AS given (name, value)
 WHERE value IS NOT NULL;
+INSERT INTO trait_writes (identity_id, path, at, value, company_id)
+SELECT user_id, ARRAY['company_id'], born, to_json('c' || company_id - 3 * %(users)s), company_id
+FROM known_users WHERE company_id IS NOT NULL;
 INSERT INTO trait_writes  -- what was changed later
 SELECT user_id, ARRAY['metadata', 'plan'], born + (%(now)s - born) * part(user_id, 28), '"pro"'
 FROM known_users WHERE part(user_id, 27) < 0.1 AND born < %(now)s ON CONFLICT DO NOTHING;

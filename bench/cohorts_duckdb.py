@@ -49,17 +49,19 @@ from oracle.windows import find_limits
 MEMORY: Final = "6GB"
 EXPORTS: Final = {
     "activities": """
-SELECT a.occurred_at, a.activity_key AS key, i.person_id AS user_id, a.company_id, o.activity_type AS kind, o.name,
-       o.route, o.status, g.user_agent, a.duration, coalesce(a.weight, 1) AS weight, a.properties
+SELECT a.occurred_at, a.activity_key AS key, i.person_id AS user_id, coalesce(a.company_id, p.company_id),
+       o.activity_type AS kind, o.name, o.route, o.status, g.user_agent, a.duration,
+       coalesce(a.weight, 1) AS weight, a.properties
 FROM activities a JOIN operations o USING (operation_id) LEFT JOIN agents g USING (agent_id)
-LEFT JOIN identities i USING (identity_id)""",
+LEFT JOIN identities i USING (identity_id) LEFT JOIN company_people p USING (person_id)""",
     "mails": """
-SELECT e.occurred_at, e.event_key AS key, e.person_id AS user_id, k.event_type AS type, k.bounce_kind, k.machine_open,
-       m.campaign, r.domain AS recipient_domain
+SELECT e.occurred_at, e.event_key AS key, e.person_id AS user_id, p.company_id, k.event_type AS type,
+       k.bounce_kind, k.machine_open, m.campaign, r.domain AS recipient_domain
 FROM (SELECT e.*, i.person_id FROM events e JOIN identities i ON i.value = e.recipient AND i.identity_type = 'address'
       WHERE e.user_key IS NULL
       UNION ALL SELECT e.*, i.person_id FROM events e JOIN identities i ON i.content_key = e.user_key) AS e
-JOIN kinds k USING (kind_key) JOIN mailings m USING (mailing_key) JOIN receivers r USING (receiver_key)""",
+JOIN kinds k USING (kind_key) JOIN mailings m USING (mailing_key) JOIN receivers r USING (receiver_key)
+LEFT JOIN company_people p USING (person_id)""",
     "subjects": """
 SELECT identity_id AS id, identity_type = 'company' AS is_company, find_share('held-back', content_key)::float8 AS share
 FROM identities WHERE identity_id = person_id""",
@@ -70,7 +72,7 @@ FROM trait_writes WHERE at <= '{instant}' ORDER BY identity_id, path, at DESC"""
 COLUMNS: Final = {
     "activities": "occurred_at TIMESTAMPTZ, key BIGINT, user_id INT, company_id INT, kind VARCHAR, name VARCHAR,"
     " route VARCHAR, status INT, user_agent VARCHAR, duration INT, weight INT, properties JSON",
-    "mails": "occurred_at TIMESTAMPTZ, key BIGINT, user_id INT, type VARCHAR, bounce_kind VARCHAR,"
+    "mails": "occurred_at TIMESTAMPTZ, key BIGINT, user_id INT, company_id INT, type VARCHAR, bounce_kind VARCHAR,"
     " machine_open BOOLEAN, campaign VARCHAR, recipient_domain VARCHAR",
     "subjects": "id INT, is_company BOOLEAN, share DOUBLE",
     "traits": "id INT, path VARCHAR, value JSON",
@@ -167,10 +169,9 @@ class _Translator:
 
     def _read(self, pattern: Pattern, *columns: str, where: str = "true") -> str:
         """The events that match, those after the instant not among them."""
-        if pattern.kind == MAIL:
-            source = "mails" if not self._is_company else "(SELECT *, user_id AS company_id FROM mails WHERE false)"
-        else:
-            source, where = "activities", f"kind = '{pattern.kind}' AND {where}"
+        source = "mails" if pattern.kind == MAIL else "activities"
+        if pattern.kind != MAIL:
+            where = f"kind = '{pattern.kind}' AND {where}"
         tests = " AND ".join(self._test(_name(field), test) for field, test in pattern.where) or "true"
         return (
             f"SELECT {self._id} AS id, {', '.join(('occurred_at', *columns))} FROM {source} "

@@ -11,6 +11,7 @@ import re
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from common.clock import format_instant
@@ -40,6 +41,10 @@ _ANGLES = re.compile(r"<(https?://[^<>\s]+)>")
 Post = Callable[[str, dict[str, str], bytes], int]  # path, headers, body → status
 
 
+class AnswerError(Exception):
+    """What the cloud answered is no list of mails."""
+
+
 class Inbox:
     """Mails by SES's id.
 
@@ -54,6 +59,7 @@ class Inbox:
         self._origin = origin
         self._say = say
         self._mails: dict[str, Mail] = {}
+        self._taken = 0  # also those that could not be read
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._look, name="inbox", daemon=True)
 
@@ -72,20 +78,44 @@ class Inbox:
         self._thread.join(2)
 
     def _look(self) -> None:
+        said = ""
         while not self._stopping.wait(LOOK_AGAIN_S):
-            with contextlib.suppress(OSError, http.client.HTTPException):  # the cloud may be gone already
+            problem = ""
+            try:
                 self.take_new()
+            except (OSError, http.client.HTTPException):  # the cloud may be gone already
+                continue
+            except AnswerError as failure:
+                problem = f"the inbox can't read which mails were sent: {failure}"
+            if problem and problem != said:
+                self._say(problem)
+            said = problem
 
     def take_new(self) -> None:
-        """Takes what was sent since the last time, and tells of it."""
+        """Takes what is new, and tells of it. Raises `OSError`, `HTTPException` or `AnswerError`."""
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self._cloud_port, timeout=10)) as connection:
-            connection.request("GET", f"/_mails?after={len(self._mails)}")
-            answer = json.loads(connection.getresponse().read())
-        for kept in answer:
-            mail = read_mail(kept)
-            self._mails[mail.id] = mail
-            for word, part in tell_sending(mail):
-                self._tell(mail, word, part)
+            connection.request("GET", f"/_mails?after={self._taken}")
+            response = connection.getresponse()
+            body = response.read()
+        if response.status != HTTPStatus.OK:
+            raise AnswerError(f"they were answered {response.status}")
+        try:
+            kept = json.loads(body)
+        except ValueError as failure:
+            raise AnswerError(type(failure).__name__) from None
+        if type(kept) is not list:
+            raise AnswerError("it is no list")
+        for one in kept:
+            self._taken += 1
+            try:
+                self._take(read_mail(one))
+            except Exception as failure:  # noqa: BLE001 (whatever is wrong with it, those behind it are taken)
+                self._say(f"the inbox can't take a mail: {type(failure).__name__}")
+
+    def _take(self, mail: Mail) -> None:
+        self._mails[mail.id] = mail
+        for word, part in tell_sending(mail):
+            self._tell(mail, word, part)
 
     def answer(self, request: Request) -> Response:
         """What a browser asks for below `/local/mail`."""

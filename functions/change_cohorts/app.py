@@ -13,9 +13,10 @@ from change_cohorts.changes import ROUTES
 from change_cohorts.requests import Change
 from common.clock import now
 from common.database import Database, DatabaseSettings, DatabaseUnavailableError, connect, is_transient
-from common.errors import ApiError
+from common.errors import ApiError, locate
 from common.json_text import decode_json
 from common.responses import Response, build_error, build_json
+from common.text import clean_text
 
 SCOPE = "cohorts:write"
 READ_PII = "pii:read"  # without it previews and test mails show nothing of anybody
@@ -42,7 +43,7 @@ def handler(event: dict[str, Any], _context: object) -> Response:
             connection=_database().get(),
             instant=now(),
             caller=caller,
-            path=event.get("pathParameters") or {},
+            path={name: clean_text(value) for name, value in (event.get("pathParameters") or {}).items()},
             body=_read_body(event),
             may_see=not {READ_PII, "admin"}.isdisjoint(
                 event["requestContext"]["authorizer"]["lambda"]["scopes"].split()
@@ -55,14 +56,15 @@ def handler(event: dict[str, Any], _context: object) -> Response:
         return build_error(error, headers)
     except psycopg2.errors.QueryCanceled:
         return build_error(ApiError(503, "It took too long", "Ask for fewer days, or a smaller share."), headers)
-    except (psycopg2.Error, DatabaseUnavailableError) as failure:
-        _database().close()
-        log.error("failed", extra={"error": type(failure).__qualname__})
-        if isinstance(failure, psycopg2.Error) and not is_transient(failure):
-            return build_error(
-                ApiError(500, "Internal server error", "This is our mistake; it has been noted."), headers
-            )
-        return build_error(ApiError(503, "Service unavailable", "The database can't be reached; try again."), headers)
+    except Exception as failure:  # noqa: BLE001 (the client gets our error body, an alarm watches the log)
+        log.error("failed", extra={"error": type(failure).__qualname__, "where": locate(failure)})
+        if isinstance(failure, DatabaseUnavailableError) or (
+            isinstance(failure, psycopg2.Error) and is_transient(failure)
+        ):
+            _database().close()
+            unavailable = ApiError(503, "Service unavailable", "The database can't be reached; try again.")
+            return build_error(unavailable, headers)
+        return build_error(ApiError(500, "Internal server error", "This is our mistake; it has been noted."), headers)
 
 
 def _check_caller(event: dict[str, Any]) -> str:

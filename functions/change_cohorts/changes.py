@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from change_cohorts import previews
+from change_cohorts.hiding import hide_digest
 from change_cohorts.requests import Change
 from cohort_evaluator.channels import read_name
 from cohort_evaluator.definitions import read_cohort
@@ -100,9 +101,15 @@ def remove_notification(change: Change) -> tuple[int, dict[str, Any]]:
 
 
 def test_notification(change: Change) -> tuple[int, dict[str, Any]]:
-    """Tells of the newest changes, as a test, with the next tick. `{"results": {"id", "body"}}`: what is sent."""
-    body = put_test(change.connection, change.path.get("notification", ""), change.instant)
-    return 202, {"results": {"id": body["id"], "body": body}}
+    """Tells of the newest changes, as a test, with the next tick. `{"results": {"id", "body"}}`: what is sent.
+
+    Whoever may not see addresses and traits is not shown those that are sent.
+    """
+    try:
+        body = put_test(change.connection, change.path.get("notification", ""), change.instant)
+    except DefinitionError as failure:
+        raise _refuse(failure) from None
+    return 202, {"results": {"id": body["id"], "body": body if change.may_see else hide_digest(body)}}
 
 
 def put_template(change: Change) -> tuple[int, dict[str, Any]]:

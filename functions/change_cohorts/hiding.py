@@ -26,9 +26,15 @@ def hide_draft(draft: Json) -> Json:
 
 
 def hide_digest(body: Json) -> Json:
-    """A digest without the fields that were asked for, and without addresses that somebody goes by."""
+    """A digest without the fields that were asked for, and without addresses: by which somebody goes, or it does."""
+    notification = body["notification"]
+    channel = {
+        name: {**settings, "to": [hide_address(to) for to in settings["to"]]} if "to" in settings else settings
+        for name, settings in notification["channel"].items()
+    }
     return {
         **body,
+        "notification": {**notification, "channel": channel},
         **{
             part: [{**entry, "id": hide_address(entry["id"]), "fields": _hide(entry["fields"])} for entry in body[part]]
             for part in ("added", "removed")

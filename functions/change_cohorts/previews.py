@@ -14,12 +14,12 @@ from cohort_evaluator.drafts import Person, build_draft, find_person, read_templ
 from cohort_evaluator.mailing import is_held_out
 from cohort_evaluator.notifying import build_due
 from cohort_evaluator.reading import DefinitionError, read_text
-from cohort_evaluator.told import FIND, Told, put_bodies, read_told
+from cohort_evaluator.told import Told, find_told, put_bodies
+from common.addresses import AddressError, read_address
 from common.errors import ApiError
 from common.events import Json
 from common.json_text import decode_json, encode_json
 from mailer.digests import build_digest
-from mailer.mime import AddressError, read_address
 from mailer.slack import build_blocks
 from mailer.template_checks import check_template
 from mailer.templates import Rendered, RenderError, make_context, render
@@ -131,11 +131,10 @@ def _read_only(change: Change) -> Iterator[Cursor]:
 
 
 def _find_told(cursor: Cursor, name: str) -> Told:
-    cursor.execute(FIND)
-    told = next((each for each in map(read_told, cursor.fetchall()) if each.notification.name == name), None)
-    if told is None:
-        raise ApiError(404, "There is no such notification", f"No notification is called {name[:100]}")
-    return told
+    try:
+        return find_told(cursor, name)
+    except DefinitionError as failure:
+        raise ApiError(400, "The definition can't be understood", str(failure)) from None
 
 
 def _read_name(change: Change) -> str:

@@ -14,6 +14,7 @@ from cohort_evaluator.reading import (
     read_text,
     read_zone,
 )
+from common.addresses import AddressError, read_address
 from common.events import Json
 
 MAIL: Final = "mail"
@@ -25,7 +26,6 @@ OPTIONAL: Final = ("hold_out", "quiet", "give_up", "ignores_caps")  # of a mail 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}\Z")
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]\Z")
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,100}\Z")
-_ADDRESS = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]{1,255}\Z")
 
 
 class Notification(NamedTuple):
@@ -97,8 +97,10 @@ def _check_email(value: object, place: str) -> None:
     if type(addresses) is not list or not 1 <= len(addresses) <= 20:
         raise DefinitionError(f"{place}.to", "is a list of 1 to 20 addresses")
     for index, address in enumerate(addresses):
-        if type(address) is not str or not _ADDRESS.match(address):
-            raise DefinitionError(f"{place}.to[{index}]", "is an address")
+        try:
+            read_address(address if type(address) is str else "")
+        except AddressError:
+            raise DefinitionError(f"{place}.to[{index}]", "is an address, in ASCII before the @") from None
 
 
 def _check_slack(value: object, place: str) -> None:

@@ -100,14 +100,17 @@ class _Tick:
         # Where a few are joined with all events a merge reads all of these.
         self._cursor.execute("SET LOCAL jit = off; SET LOCAL enable_mergejoin = off")
         self._cursor.execute(statements.TAKE_CHANGES)
+        self._cursor.execute(statements.TOUCH_COMPANIES)
         self._cursor.execute(statements.FIND_FIRST)
+        saved = read_saved(self._cursor)
+        known_to = min((each.known_to for each in saved if each.known_to is not None), default=0)
+        self._cursor.execute(statements.FIND_FIRST_OF_COMPANIES, {"known_to": known_to})
         self._cursor.execute("ANALYZE touched")
         self._cursor.execute(statements.FIND_SUPERSEDED)
         self._cursor.execute(statements.FIND_RARE, {"instant": self._instant})
         self._rare = _Rare(*self._cursor.fetchall()[0])
         self._cursor.execute(statements.CREATE_JUDGING)
         self._cursor.execute(statements.CREATE_TURNS)
-        saved = read_saved(self._cursor)
         live = [each for each in saved if not each.is_deleted]
         self._ids = {each.name: each.cohort_id for each in live}
         gather(self._cursor, live, self._instant, self._gathered_since)

@@ -26,6 +26,12 @@ JOIN identities i ON i.identity_id = found.subject_id AND i.person_id = i.identi
 GROUP BY 1;
 ANALYZE subjects_{name}
 """
+# Who the candidates' people are: the planner knows too little of the view to begin with few companies.
+FIND_PEOPLE: Final = """
+CREATE TEMPORARY TABLE people_company ON COMMIT DROP AS
+SELECT company_id, person_id FROM subjects_company JOIN company_people ON company_id = subject_id;
+ANALYZE people_company
+"""
 # Side by side what one subject did: most cohorts look at few of the subjects, the others at all that there is.
 GATHER: Final = """
 CREATE TEMPORARY TABLE seen_{name} ON COMMIT DROP AS
@@ -53,7 +59,9 @@ def gather(cursor: Cursor, saved: Sequence[Saved], instant: datetime, since: dat
         values = {"is_company": subject == COMPANY, "instant": instant, "cohorts": cohorts, "gathered_since": since}
         cursor.execute(FIND_ALL.format(name=subject), values)
         cursor.execute(FIND_KNOWN.format(name=subject))
-        sources = Sources(subject)
+        if subject == COMPANY:
+            cursor.execute(FIND_PEOPLE)
+        sources = Sources(subject, people="people_company")
         for kind, name, key in ((MAIL, "mails", "kind_key"), (ACTIVITIES[0], "activities", "operation_id")):
             binder = Binder()
             query = sources.read_tables(kind, since, binder, Table(f"subjects_{subject}"))

@@ -4,14 +4,13 @@ Quiet hours and caps hold a mail until a time that is known; a pause holds all. 
 looks at the quiet hours once more, as mails may wait for SES (docs/notifications.md).
 """
 
-import logging
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-import psycopg2
 from psycopg2.extensions import cursor as Cursor
 
 from cohort_evaluator import mails_due
@@ -21,8 +20,7 @@ from cohort_evaluator.company import read_companies
 from cohort_evaluator.mail_pause import Limits, find_pause
 from cohort_evaluator.mails_due import Due
 from cohort_evaluator.people import Subject, find_zone, read_subjects
-from cohort_evaluator.reading import DefinitionError
-from cohort_evaluator.told import Told, begin_body, put_bodies
+from cohort_evaluator.told import Told, begin_body, put_bodies, run_apart
 from common.clock import format_instant
 from common.events import Json
 from common.json_text import decode_json
@@ -31,13 +29,10 @@ from common.quiet_hours import find_quiet_end, read_quiet_hours
 MOST_MAILS: Final = 1_000  # of one notification in one tick; the others are the next tick's
 MOST_LOOKED_AT: Final = 20_000  # in one tick
 AT_ONCE: Final = 2_000
-FAULTS: Final = (DefinitionError, psycopg2.DataError, psycopg2.ProgrammingError, psycopg2.IntegrityError)
 TEMPLATE: Final = """
 SELECT (template - 'mjml')::text, version FROM email_templates WHERE name = %s AND deleted_at IS NULL
 ORDER BY version DESC LIMIT 1
 """
-
-log = logging.getLogger(__name__)
 
 
 class Rules(NamedTuple):
@@ -107,7 +102,9 @@ class Mailing:
             mails: list[_Mail] = []
             for told in self._live:
                 if limit := room[told.notification_id]:
-                    found, are_all = self._prepare_safely(told, limit)
+                    prepared = run_apart(self._cursor, told.notification_id, partial(self._prepare, told, limit))
+                    self.failed += prepared is None
+                    found, are_all = prepared or ([], True)  # one that failed is looked at no more
                     mails += found
                     if are_all:
                         room[told.notification_id] = 0
@@ -115,20 +112,6 @@ class Mailing:
             for told_id in self._decide(sorted(mails, key=_order)):
                 room[told_id] = max(room[told_id] - 1, 0)
         self._report_dropped()
-
-    def _prepare_safely(self, told: Told, limit: int) -> tuple[list[_Mail], bool]:
-        """As `_prepare`. A notification that fails holds no other back, and is looked at no more."""
-        self._cursor.execute("SAVEPOINT mails")
-        try:
-            return self._prepare(told, limit)
-        except FAULTS as failure:
-            self._cursor.execute("ROLLBACK TO SAVEPOINT mails")
-            extra = {"notification": told.notification_id, "reason": type(failure).__name__}
-            log.error("a notification failed", extra=extra)
-            self.failed += 1
-            return [], True
-        finally:
-            self._cursor.execute("RELEASE SAVEPOINT mails")
 
     def _prepare(self, told: Told, limit: int) -> tuple[list[_Mail], bool]:
         """The next that quiet hours hold, and up to a limit of others; whether these are all there are."""

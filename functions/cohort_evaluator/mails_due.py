@@ -98,12 +98,14 @@ JOIN memberships m ON m.subject_id = k.subject_id AND m.cohort_id = %(cohort)s A
 WHERE k.notification_id = %(notification)s AND k.at <= %(instant)s - %(every)s::interval
 ON CONFLICT DO NOTHING
 """
-# Where it comes again, the time until then begins anew.
+# Where it comes again, the time until then begins anew. What she waited for last may be over.
 GIVE_UP: Final = """
 WITH over AS (
-    UPDATE mails_due SET dropped = 'given up after ' || %(patience)s || ': ' || coalesce(%(why)s, CASE waits_for
-            WHEN 'quiet' THEN 'quiet hours' WHEN 'capped' THEN 'she gets as many mails as she may'
-            ELSE 'too many were before it' END)
+    UPDATE mails_due SET
+        dropped = 'given up after ' || %(patience)s || ': ' || coalesce(%(why)s, CASE
+            WHEN ready_at <= %(instant)s OR waits_for = 'turn' THEN 'too many were before it'
+            WHEN waits_for = 'quiet' THEN 'quiet hours' ELSE 'she gets as many mails as she may' END),
+        waits_for = CASE WHEN %(why)s IS NULL AND ready_at > %(instant)s THEN waits_for ELSE 'turn' END
     WHERE notification_id = %(notification)s AND dropped IS NULL AND due_at <= %(instant)s - %(give_up)s::interval
     RETURNING subject_id)
 INSERT INTO mailed AS known (notification_id, subject_id, at, times)

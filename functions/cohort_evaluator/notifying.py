@@ -5,23 +5,22 @@ leaves because a version was switched on, or became part of another person, is n
 mailing.py's.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from cohort_evaluator.channels import MAIL, Notification
-from cohort_evaluator.mailing import FAULTS, Mailing, Rules
+from cohort_evaluator.mailing import Mailing, Rules
 from cohort_evaluator.people import Subject, find_trait, read_subjects
-from cohort_evaluator.told import FIND, Told, begin_body, put_bodies, read_told
+from cohort_evaluator.told import FIND, Told, begin_body, find_told, put_bodies, read_told, run_apart
 from common.clock import format_instant
 from common.errors import ApiError
 from common.events import Json
 
-log = logging.getLogger(__name__)
 # Mails to members are due or not by what is true at the tick: all transitions are seen.
 CATCH_UP: Final = """
 UPDATE notifications SET seen = coalesce((SELECT max(transition_id) FROM transitions), 0), period_began = %(instant)s
@@ -63,14 +62,9 @@ def notify(cursor: Cursor, instant: datetime, rules: Rules) -> Notified:
     cursor.execute(FIND)
     written = failed = 0
     for row in cursor.fetchall():
-        cursor.execute("SAVEPOINT notification")
-        try:
-            written += _notify_one(cursor, read_told(row), instant, mailing)
-        except FAULTS as failure:
-            cursor.execute("ROLLBACK TO SAVEPOINT notification")
-            log.error("a notification failed", extra={"notification": row[0], "reason": type(failure).__name__})
-            failed += 1
-        cursor.execute("RELEASE SAVEPOINT notification")
+        count = run_apart(cursor, row[0], partial(_notify_one, cursor, row, instant, mailing))
+        failed += count is None
+        written += count or 0
     mailing.release()
     return Notified(written + mailing.written, failed + mailing.failed)
 
@@ -82,12 +76,12 @@ WHERE cohort_id = %(cohort)s AND kind = ANY (%(on)s) ORDER BY transition_id DESC
 
 
 def put_test(connection: Connection, name: str, instant: datetime) -> Json:
-    """Writes a digest of the cohort's newest changes to the outbox, marked as a test; its body. Raises `ApiError`."""
+    """Writes a digest of the cohort's newest changes to the outbox, marked as a test; its body.
+
+    Raises `ApiError`, and `DefinitionError` where an earlier release let the notification through.
+    """
     with connection, connection.cursor() as cursor:
-        cursor.execute(FIND)
-        told = next((each for each in map(read_told, cursor.fetchall()) if each.notification.name == name), None)
-        if told is None:
-            raise ApiError(404, "There is no such notification", f"No notification is called {name[:100]}")
+        told = find_told(cursor, name)
         if told.notification.channel == MAIL:
             raise ApiError(400, "Mails to members are not sent as a test", "Test a notification of another channel")
         changes = _read_newest(cursor, told)
@@ -112,7 +106,8 @@ def _read_newest(cursor: Cursor, told: Told) -> list[_Change]:
     return [_Change(*row) for row in reversed(cursor.fetchall())]
 
 
-def _notify_one(cursor: Cursor, told: Told, instant: datetime, mailing: Mailing) -> int:
+def _notify_one(cursor: Cursor, row: tuple[Any, ...], instant: datetime, mailing: Mailing) -> int:
+    told = read_told(row)
     values: dict[str, Any] = {"notification": told.notification_id, "cohort": told.cohort_id, "instant": instant}
     if told.seen is None or told.period_began is None:
         mailing.restart(told.notification_id)

@@ -7,8 +7,18 @@ from psycopg2.extensions import connection as Connection
 from common.objects import Bucket
 
 PREFIX: Final = "outbox/"
-AT_ONCE: Final = 500
-TAKE: Final = "SELECT id, body::text FROM outbox ORDER BY created_at, id LIMIT %s FOR UPDATE SKIP LOCKED"
+AT_ONCE: Final = 50
+MOST_BYTES: Final = (
+    16_000_000  # of a group, or one object that is larger: four times as much where Python holds an emoji
+)
+TAKE: Final = """
+WITH oldest AS MATERIALIZED (
+    SELECT id, body::text AS body, created_at FROM outbox ORDER BY created_at, id LIMIT %s FOR UPDATE SKIP LOCKED),
+measured AS (
+    SELECT *, sum(octet_length(body)) OVER (ORDER BY created_at, id) AS bytes,
+           row_number() OVER (ORDER BY created_at, id) AS nth FROM oldest)
+SELECT id, body FROM measured WHERE bytes <= %s OR nth = 1 ORDER BY nth
+"""
 DELETE: Final = "DELETE FROM outbox WHERE id = ANY (%s)"
 
 
@@ -17,12 +27,13 @@ def publish(connection: Connection, bucket: Bucket) -> int:
     published = 0
     while True:
         with connection, connection.cursor() as cursor:
-            cursor.execute(TAKE, (AT_ONCE,))
-            rows = cursor.fetchall()
-            for name, body in rows:
+            cursor.execute(TAKE, (AT_ONCE, MOST_BYTES))
+            names = []
+            while row := cursor.fetchone():
+                name, body = row
                 bucket.put(f"{PREFIX}{name}.json", body.encode())
-            if rows:
-                cursor.execute(DELETE, ([name for name, _ in rows],))
-        published += len(rows)
-        if len(rows) < AT_ONCE:
-            return published
+                names.append(name)
+            if not names:
+                return published
+            cursor.execute(DELETE, (names,))
+        published += len(names)

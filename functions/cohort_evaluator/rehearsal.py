@@ -1,10 +1,14 @@
 """A dry run: what a definition would have done over the last days, by all that is known now. Nothing of it stays."""
 
 from datetime import datetime, timedelta
+from functools import partial
+from time import monotonic
 from typing import Any, Final
 
+import psycopg2.errors
 from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 
 from cohort_evaluator import statements
 from cohort_evaluator.conditions import COMPANY, USER, Cohort
@@ -24,6 +28,21 @@ SELECT subject_id, greatest(min(at), %(begin)s) FROM (
     UNION ALL
     SELECT a.company_id, min(a.occurred_at) FROM activities a
     WHERE a.company_id IS NOT NULL AND %(is_company)s GROUP BY 1
+    UNION ALL
+    SELECT p.company_id, min(a.occurred_at)
+    FROM company_people p JOIN identities i USING (person_id) JOIN activities a USING (identity_id)
+    WHERE a.company_id IS NULL AND %(is_company)s GROUP BY 1
+    UNION ALL
+    SELECT p.company_id, min(e.occurred_at)
+    FROM company_people p JOIN identities i USING (person_id)
+    JOIN events e ON e.recipient = i.value AND e.user_key IS NULL
+    WHERE i.identity_type = 'address' AND %(is_company)s GROUP BY 1
+    UNION ALL
+    SELECT p.company_id, min(e.occurred_at)
+    FROM company_people p JOIN identities i USING (person_id) JOIN events e ON e.user_key = i.content_key
+    WHERE i.identity_type = 'user' AND %(is_company)s GROUP BY 1
+    UNION ALL
+    SELECT company_id, min(at) FROM trait_writes WHERE company_id IS NOT NULL AND %(is_company)s GROUP BY 1
     UNION ALL
     SELECT i.person_id, min(e.occurred_at) FROM events e
     JOIN identities i ON i.value = e.recipient AND i.identity_type = 'address'
@@ -66,20 +85,39 @@ FROM last LEFT JOIN members USING (subject_id)
 COHORTS: Final = "SELECT name, cohort_id FROM cohorts WHERE deleted_at IS NULL"
 
 
+class _TimedCursor(Cursor):
+    """One whose statements have what is left of a time that they share."""
+
+    def __init__(self, *given: Any, ends_at: float, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._ends_at = ends_at
+
+    def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002 (psycopg2's own)
+        """As ever. Raises `psycopg2.errors.QueryCanceled` once the time is over."""
+        left = int((self._ends_at - monotonic()) * 1000)
+        if left <= 0:  # Postgres would take 0 for no limit
+            raise psycopg2.errors.QueryCanceled("the time is over")
+        with self.connection.cursor(cursor_factory=Cursor) as plain:
+            plain.execute("SET LOCAL statement_timeout = %s", (left,))
+        super().execute(query, vars)
+
+
 def rehearse(connection: Connection, cohort: Cohort, instant: datetime, days: int, timeout: timedelta) -> Json:
     """Entries, exits and size of each of the last days, and who would enter and leave now.
 
-    Cohorts that it asks for count by the memberships that were told. Raises `psycopg2.errors.QueryCanceled`.
+    Cohorts that it asks for count by the memberships that were told. `timeout` is for all that is asked of the
+    database. Raises `psycopg2.errors.QueryCanceled`.
     """
     connection.autocommit = False
-    if cohort.subject == USER:
-        register_recipients(connection)
-    connection.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ)
+    usual = connection.cursor_factory
+    connection.cursor_factory = partial(_TimedCursor, ends_at=monotonic() + timeout.total_seconds())
     values: dict[str, Any] = {"instant": instant, "begin": instant - timedelta(days=days), "name": cohort.name}
     values["is_company"] = cohort.subject == COMPANY
     try:
+        if cohort.subject == USER:
+            register_recipients(connection)
+        connection.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ)
         with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL statement_timeout = %s", (int(timeout.total_seconds() * 1000),))
             cursor.execute("SET LOCAL jit = off")
             cursor.execute(statements.CREATE_JUDGING)
             cursor.execute(COHORTS)
@@ -91,6 +129,7 @@ def rehearse(connection: Connection, cohort: Cohort, instant: datetime, days: in
             cursor.execute(NOW, values)
             ((would_be, are, enter, leave),) = cursor.fetchall()
     finally:
+        connection.cursor_factory = usual
         if not connection.closed:
             connection.rollback()
             connection.set_session(isolation_level="DEFAULT")

@@ -14,7 +14,7 @@ from pypika import PostgreSQLQuery as Query
 from pypika import Table
 
 from cohort_evaluator.conditions import MAIL, USER
-from cohort_evaluator.terms import FALSE, Binder, Truth
+from cohort_evaluator.terms import Binder
 
 candidates = Table("candidates")
 identities = Table("identities")
@@ -33,8 +33,16 @@ def list_columns(kind: str) -> tuple[str, ...]:
 class Sources:
     """Where the events of one kind of subjects come from; gathered ones reach back to `gathered_since`, if at all."""
 
-    def __init__(self, subject: str, *, is_gathered: bool = False, gathered_since: datetime | None = None) -> None:
+    def __init__(
+        self,
+        subject: str,
+        *,
+        is_gathered: bool = False,
+        gathered_since: datetime | None = None,
+        people: str = "company_people",  # who is of a company
+    ) -> None:
         self.subject = subject
+        self._people = Table(people)
         self._is_gathered = is_gathered
         self.gathered_since = gathered_since
 
@@ -63,39 +71,39 @@ class Sources:
         self, kind: str, since: datetime | None, binder: Binder, of: Table, *, until: datetime | None = None
     ) -> Any:
         """The same from the tables themselves, up to before an instant, if one is given; `of` has the subjects."""
-        if kind == MAIL:
-            return self._read_mails(since, binder, of, until)
-        event = Table("activities")
+        event = Table("events" if kind == MAIL else "activities")
+        key, columns = (event.event_key, MAILS) if kind == MAIL else (event.activity_key, ACTIVITIES)
+        found = self._find_mails(of, event) if kind == MAIL else self._find_activities(of, event)
+        selected = [query.select(of.subject_id, of.at, key.as_("key"), *map(event.field, columns)) for query in found]
+        first, *others = [_limit(query, event, since, until, binder) for query in selected]
+        return first * others[0] if others else first  # UNION ALL
+
+    def _find_activities(self, of: Table, event: Table) -> list[Any]:
+        # Nothing is done by an address: half of the names need not be looked for.
+        named = (event.identity_id == identities.identity_id) & (identities.identity_type != "address")
+        by_user = self._find_names(of).join(event).on(named)
+        if self.subject == USER:
+            return [by_user]
+        return [
+            Query.from_(of).join(event).on(event.company_id == of.subject_id),
+            by_user.where(event.company_id.isnull()),
+        ]
+
+    def _find_mails(self, of: Table, event: Table) -> list[Any]:
+        by_address = (event.recipient == identities.value) & event.user_key.isnull()
+        by_user = event.user_key == identities.content_key
+        return [
+            self._find_names(of).join(event).on(by_address & (identities.identity_type == "address")),
+            self._find_names(of).join(event).on(by_user & (identities.identity_type == "user")),
+        ]
+
+    def _find_names(self, of: Table) -> Any:
+        """All names of the subjects' people: the users themselves, or those of a company."""
         query = Query.from_(of)
         if self.subject == USER:
-            query = query.join(identities).on(identities.person_id == of.subject_id)
-            query = query.join(event).on(event.identity_id == identities.identity_id)
-        else:
-            query = query.join(event).on(event.company_id == of.subject_id)
-        query = query.select(of.subject_id, of.at, event.activity_key.as_("key"), *map(event.field, ACTIVITIES))
-        return _limit(query, event, since, until, binder)
-
-    def _read_mails(self, since: datetime | None, binder: Binder, of: Table, until: datetime | None) -> Any:
-        event = Table("events")
-
-        def read() -> Any:
-            query = Query.from_(of).join(identities).on(identities.person_id == of.subject_id)
-            query = query.join(event).on(
-                (event.recipient == identities.value)
-                & event.user_key.isnull()
-                & (identities.identity_type == "address")
-                if by_address
-                else (event.user_key == identities.content_key) & (identities.identity_type == "user")
-            )
-            query = query.select(of.subject_id, of.at, event.event_key.as_("key"), *map(event.field, MAILS))
-            if self.subject != USER:
-                query = query.where(Truth(FALSE))
-            return _limit(query, event, since, until, binder)
-
-        by_address = True
-        first = read()
-        by_address = False
-        return first * read()  # UNION ALL
+            return query.join(identities).on(identities.person_id == of.subject_id)
+        query = query.join(self._people).on(self._people.company_id == of.subject_id)
+        return query.join(identities).on(identities.person_id == self._people.person_id)
 
 
 def _limit(query: Any, event: Table, since: datetime | None, until: datetime | None, binder: Binder) -> Any:

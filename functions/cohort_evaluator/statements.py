@@ -41,7 +41,25 @@ SELECT DISTINCT i.person_id, false, true, NULL::timestamptz
 FROM taken CROSS JOIN LATERAL json_array_elements_text(touched -> 'linked') AS given
 JOIN identities i ON i.identity_id = given::int
 UNION
-SELECT subject_id, false, true, NULL FROM missed WHERE since = '-infinity'
+SELECT m.subject_id, i.identity_type = 'company', true, NULL
+FROM missed m JOIN identities i ON i.identity_id = m.subject_id WHERE m.since = '-infinity'
+"""
+# The companies of those who were touched. Of whom it may have become another one, or who is somebody else now, all that
+# she was ever said to be of are looked at as persons are who were linked.
+TOUCH_COMPANIES: Final = """
+INSERT INTO touched
+WITH said AS (
+    SELECT t.subject_id, t.since, w.company_id, bool_or(t.is_linked OR w.at >= t.since) OVER of_person AS has_moved,
+           row_number() OVER (of_person ORDER BY w.at DESC, w.value COLLATE "C" DESC) AS nth
+    FROM touched t
+    JOIN identities i ON i.person_id = t.subject_id
+    JOIN trait_writes w ON w.identity_id = i.identity_id AND w.path = ARRAY['company_id']
+    WHERE NOT t.is_company
+    WINDOW of_person AS (PARTITION BY t.subject_id, t.is_linked)
+)
+SELECT company_id, true, has_moved, CASE WHEN has_moved THEN NULL ELSE min(since) END
+FROM said WHERE company_id IS NOT NULL AND (has_moved OR nth = 1)
+GROUP BY company_id, has_moved
 """
 FIND_FIRST: Final = """
 UPDATE touched SET since = least(
@@ -53,7 +71,23 @@ UPDATE touched SET since = least(
     (SELECT min(w.at) FROM identities i JOIN trait_writes w USING (identity_id) WHERE i.person_id = subject_id),
     (SELECT min(l.at) FROM identities i JOIN identity_links l ON i.identity_id IN (l.from_id, l.to_id)
      WHERE i.person_id = subject_id))
-WHERE is_linked
+WHERE is_linked AND NOT is_company
+"""
+# It matters of those alone who were not known when the first of the cohorts was switched on.
+FIND_FIRST_OF_COMPANIES: Final = """
+UPDATE touched SET since = CASE WHEN subject_id <= %(known_to)s THEN '-infinity' ELSE least(
+    (SELECT min(a.occurred_at) FROM activities a WHERE a.company_id = subject_id),
+    (SELECT min(a.occurred_at) FROM company_people p JOIN identities i USING (person_id)
+     JOIN activities a USING (identity_id)
+     WHERE p.company_id = subject_id AND a.company_id IS NULL),
+    (SELECT min(e.occurred_at) FROM company_people p JOIN identities i USING (person_id)
+     JOIN events e ON e.recipient = i.value AND e.user_key IS NULL
+     WHERE p.company_id = subject_id AND i.identity_type = 'address'),
+    (SELECT min(e.occurred_at) FROM company_people p JOIN identities i USING (person_id)
+     JOIN events e ON e.user_key = i.content_key WHERE p.company_id = subject_id AND i.identity_type = 'user'),
+    (SELECT min(w.at) FROM trait_writes w WHERE w.identity_id = subject_id),
+    (SELECT min(w.at) FROM trait_writes w WHERE w.company_id = subject_id)) END
+WHERE is_linked AND is_company
 """
 # Who has become part of another person since the last tick.
 FIND_SUPERSEDED: Final = """
@@ -135,13 +169,14 @@ GO_ON: Final = """
 TRUNCATE candidates;
 INSERT INTO candidates SELECT subject_id, until FROM verdicts WHERE round = %(round)s AND until <= %(instant)s
 """
-# Of whom another one took something away the first thing that is known may be later than the last that was told:
-# nothing is true of them until then, unless they were known when the version was switched on.
+# Of whom another one took something away (or whose user went to another company) the first thing that is known may be
+# later than the last that was told: nothing is true of them until then, unless they were known when the version was
+# switched on.
 HIDE_UNKNOWN: Final = """
 WITH unknown AS (
     SELECT t.subject_id, least(t.since, (SELECT min(m.entered_at) FROM memberships m
                                          WHERE m.subject_id = t.subject_id AND m.cohort_id = ANY (%(inner)s))) AS since
-    FROM touched t WHERE t.is_linked AND NOT %(is_company)s AND t.subject_id > %(known_to)s
+    FROM touched t WHERE t.is_linked AND t.is_company = %(is_company)s AND t.subject_id > %(known_to)s
 ), last AS (
     SELECT DISTINCT ON (v.subject_id) v.round, v.subject_id, u.since, v.holds, v.until
     FROM verdicts v JOIN unknown u ON u.subject_id = v.subject_id AND v.at < u.since

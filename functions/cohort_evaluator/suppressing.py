@@ -17,6 +17,7 @@ from common.json_text import encode_json
 ALL: Final = "*"
 MANUAL: Final = "manual"
 _ADDRESS = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]{1,255}\Z")
+_MASKED = re.compile(r"[^@]?\*\*\*@")
 _TOPIC = re.compile(r"[a-z0-9][a-z0-9-]{0,99}\Z")
 ADD: Final = """
 INSERT INTO suppressions AS known (address, topic, reason, source, event_at, at)
@@ -37,7 +38,7 @@ PUT: Final = "INSERT INTO outbox (id, body, created_at) VALUES (%s, %s, %s) ON C
 
 def add_suppression(connection: Connection, address: object, topic: object, instant: datetime, by: str) -> bool:
     """Forbids mails to an address, of a topic or (`*`) all; False where they are already. Raises `DefinitionError`."""
-    entry = _read(address, topic, instant, by)
+    entry = _read(read_new_address(address, "address"), topic, instant, by)
     with connection, connection.cursor() as cursor:
         cursor.execute(ADD, entry)
         if not cursor.fetchall():
@@ -51,7 +52,7 @@ def remove_suppression(connection: Connection, address: object, topic: object, i
 
     Raises `DefinitionError`; `ApiError` where they are not forbidden.
     """
-    entry = _read(address, topic, instant, by)
+    entry = _read(read_address(address, "address"), topic, instant, by)
     with connection, connection.cursor() as cursor:
         cursor.execute(REMOVE, entry)
         if not cursor.fetchall():
@@ -67,6 +68,14 @@ def read_address(value: object, place: str) -> str:
     return text
 
 
+def read_new_address(value: object, place: str) -> str:
+    """The same, of somebody: none that is masked. Raises `DefinitionError`."""
+    text = read_address(value, place)
+    if _MASKED.match(text):
+        raise DefinitionError(place, "is masked, as it is shown without pii:read: take the list with a key that has it")
+    return text
+
+
 def read_topic(value: object, place: str) -> str:
     """A topic, or what stands for all. Raises `DefinitionError`."""
     if type(value) is not str or (value != ALL and not _TOPIC.match(value)):
@@ -74,8 +83,8 @@ def read_topic(value: object, place: str) -> str:
     return value
 
 
-def _read(address: object, topic: object, instant: datetime, by: str) -> Json:
-    given = {"address": read_address(address, "address"), "topic": read_topic(topic, "topic")}
+def _read(address: str, topic: object, instant: datetime, by: str) -> Json:
+    given = {"address": address, "topic": read_topic(topic, "topic")}
     return {**given, "reason": MANUAL, "source": by, "at": format_instant(instant)}
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from psycopg2.extensions import connection as Connection
 
 from cohort_evaluator.reading import DefinitionError, read_object
-from cohort_evaluator.suppressing import ALL, MANUAL, read_address, read_topic
+from cohort_evaluator.suppressing import ALL, MANUAL, read_new_address, read_topic
 from common.clock import format_instant
 from common.events import BOUNCED, COMPLAINED, UNSUBSCRIBED, Json
 from common.json_text import encode_json
@@ -51,7 +51,7 @@ def read_own(given: object, place: str, instant: datetime, by: str) -> Entry:
         raise DefinitionError(f"{place}.reason", f"is one of {', '.join(REASONS)}")
     at = _read_time(entry["event_at"], f"{place}.event_at", instant) if "event_at" in entry else instant
     topic = read_topic(entry.get("topic", ALL), f"{place}.topic")
-    return Entry(read_address(entry["address"], f"{place}.address"), topic, reason, by, at)
+    return Entry(read_new_address(entry["address"], f"{place}.address"), topic, reason, by, at)
 
 
 def read_sparkpost(given: object, place: str, instant: datetime) -> Entry:
@@ -68,7 +68,7 @@ def read_sparkpost(given: object, place: str, instant: datetime) -> Entry:
     at = _read_time(told, f"{place}.updated", instant) if told else None
     reason = SOURCES.get(str(entry.get("source", "")).strip().lower(), MANUAL)
     address = entry["recipient"] if "recipient" in entry else entry.get("email")
-    return Entry(read_address(address, f"{place}.recipient"), ALL, reason, SPARKPOST, at)
+    return Entry(read_new_address(address, f"{place}.recipient"), ALL, reason, SPARKPOST, at)
 
 
 def read_list(given: Mapping[str, Any], instant: datetime, by: str) -> list[Entry]:

@@ -1,4 +1,6 @@
-"""Errors that become answers; each carries its HTTP status."""
+"""Errors that become answers; each carries its HTTP status. Others are logged by where they came from."""
+
+from traceback import extract_tb
 
 
 class ApiError(Exception):
@@ -10,3 +12,8 @@ class ApiError(Exception):
         self.message = message
         self.description = description
         self.code = code or str(status)
+
+
+def locate(failure: BaseException) -> list[str]:
+    """Where it came from, the innermost last: for the log. Its text stays out of that, as it may hold an address."""
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in extract_tb(failure.__traceback__)]

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from traceback import extract_tb
 from typing import Any
 
 from boto3.s3.transfer import TransferConfig
 from psycopg2.extensions import connection as Connection
 
 from common.clock import format_instant, now
+from common.errors import locate
 from query_events.export_files import DONE, FAILED, RUNNING, ExportFiles, ExportRequest, Status, name_export
 from query_events.export_text import FORMATS, show_page
 from query_events.given import read_parameters
@@ -84,8 +84,7 @@ class Exporter:
             problem = "It takes longer than a function may run: ask for a shorter range, or add a filter."
             status = status.change(now(), state=FAILED, problem=problem)
         except Exception as failure:  # noqa: BLE001 (whoever waits must hear of it)
-            where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in extract_tb(failure.__traceback__)]
-            log.error("failed", extra={"error": type(failure).__qualname__, "where": where})
+            log.error("failed", extra={"error": type(failure).__qualname__, "where": locate(failure)})
             status = status.change(now(), state=FAILED, problem="This is our mistake; ask again in some minutes.")
         self.files.write_status(export_id, status)
         log.info("export %s", status.state, extra={"events": status.events, "bytes": status.size})

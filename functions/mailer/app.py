@@ -40,8 +40,10 @@ ONCE = Config(
     read_timeout=30,
     max_pool_connections=LANES,
 )
+IDLE_SECONDS: Final = 5.0  # after which SES may have closed a connection: a frozen function does not hear of it
 DONE, LATER, BROKEN = "done", "later", "broken"
 _lane = threading.local()
+_worked_at = 0.0  # when the last batch ended, in seconds since 1970
 
 
 class BrokenError(Exception):
@@ -119,8 +121,12 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
     Raises `BrokenError` where one met what should not be: an alarm counts it, and all of the batch comes again.
     """
-    records = event["Records"]
-    ends = list(_lanes().map(_work_off, records))
+    global _worked_at
+    records, lanes = event["Records"], _lanes()
+    if time.time() - _worked_at >= IDLE_SECONDS:
+        _client("sesv2").close()
+    ends = list(lanes.map(_work_off, records))
+    _worked_at = time.time()
     if broken := ends.count(BROKEN):
         raise BrokenError(broken)
     later = [record["messageId"] for record, end in zip(records, ends, strict=True) if end == LATER]

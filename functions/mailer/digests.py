@@ -5,7 +5,8 @@ from email.message import EmailMessage
 from html import escape
 from typing import Any, Final
 
-from mailer.mime import POLICY, clean_line, read_address, set_parts
+from common.addresses import read_address
+from mailer.mime import POLICY, clean_line, set_parts
 from mailer.wording import list_entries, name_counts, name_period
 
 STYLE: Final = "font:15px/1.5 system-ui,sans-serif;color:#1c2430"

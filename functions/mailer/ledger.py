@@ -1,11 +1,13 @@
 """Who has been told what: claimed before a send and settled behind it, so that nothing is sent twice.
 
 One item for each id of the outbox: `state` is claimed (a send is under way, or broke off), retrying (it certainly did
-not go), settled (final), or unknown (reported as such, and final). Every write is conditional on what was read.
+not go), settled (final), or unknown (reported as such, and final). Every write is conditional on what was read. A claim
+has an owner of its own: the client repeats a write whose answer was lost, and what refuses it then may be itself.
 """
 
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from secrets import token_hex
 from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -45,10 +47,10 @@ class Ledger:
 
     def claim(self, name: str, now: datetime) -> Claimed:
         """Claims an id for a send."""
-        if self._write(name, "claimed", 1, now, "attribute_not_exists(id)", {}):  # nearly all are new
+        found = self._claim(name, 1, now, "attribute_not_exists(id)", {})
+        if found is None:  # nearly all are new
             return Claimed(Claim.OURS, 1)
-        found = self._client.get_item(TableName=self._table, Key={"id": {"S": name}}, ConsistentRead=True).get("Item")
-        if found is None:
+        if not found:
             return Claimed(Claim.BUSY, 1)
         state, attempt = found["state"]["S"], int(found["attempt"]["N"])
         if state in ("settled", "unknown"):
@@ -58,13 +60,13 @@ class Ledger:
             return Claimed(Claim.UNKNOWN if is_over else Claim.BUSY, attempt)
         condition = "#state = :retrying AND attempt = :before"
         values = {":retrying": {"S": "retrying"}, ":before": {"N": str(attempt)}}
-        claimed = self._write(name, "claimed", attempt + 1, now, condition, values)
-        return Claimed(Claim.OURS if claimed else Claim.BUSY, attempt + 1)
+        is_ours = self._claim(name, attempt + 1, now, condition, values) is None
+        return Claimed(Claim.OURS if is_ours else Claim.BUSY, attempt + 1)
 
     def claim_again(self, name: str, attempt: int, now: datetime) -> bool:
         """Claims an id whose send broke off, where the owner wants it sent again."""
         values = {":claimed": {"S": "claimed"}, ":before": {"N": str(attempt)}}
-        return self._write(name, "claimed", attempt + 1, now, "#state = :claimed AND attempt = :before", values)
+        return self._claim(name, attempt + 1, now, "#state = :claimed AND attempt = :before", values) is None
 
     def settle(self, name: str, attempt: int, state: str, now: datetime, *, used: bool = True) -> bool:
         """Ends a claim: settled, retrying or unknown. False where it was somebody else's.
@@ -95,14 +97,35 @@ class Ledger:
         """Whether mails to members are paused, as it was known some seconds ago."""
         asked_at, is_paused = self._pause
         if not asked_at <= now < asked_at + PAUSE_KNOWN:
-            key = {"id": {"S": PAUSE}}
-            found = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+            found = self._find(PAUSE)
             is_paused = bool(found and found["paused"]["BOOL"])
             self._pause = now, is_paused
         return is_paused
 
+    def _find(self, name: str) -> dict[str, Any]:
+        found = self._client.get_item(TableName=self._table, Key={"id": {"S": name}}, ConsistentRead=True)
+        item: dict[str, Any] = found.get("Item") or {}
+        return item
+
+    def _claim(
+        self, name: str, attempt: int, now: datetime, condition: str, values: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """Writes a claim: None where it is ours, else the item that is there, empty if it is gone."""
+        owner = token_hex(8)
+        if self._write(name, "claimed", attempt, now, condition, values, owner):
+            return None
+        found = self._find(name)
+        return None if found.get("owner") == {"S": owner} else found
+
     def _write(
-        self, name: str, state: str, attempt: int, now: datetime, condition: str, values: dict[str, Any]
+        self,
+        name: str,
+        state: str,
+        attempt: int,
+        now: datetime,
+        condition: str,
+        values: dict[str, Any],
+        owner: str = "",
     ) -> bool:
         item = {
             "id": {"S": name},
@@ -111,6 +134,8 @@ class Ledger:
             "at": {"S": now.isoformat()},
             "expires_at": {"N": str(int((now + KEPT).timestamp()))},
         }
+        if owner:
+            item["owner"] = {"S": owner}
         names = {"#state": "state"} if "#state" in condition else None
         given: dict[str, Any] = {"TableName": self._table, "Item": item, "ConditionExpression": condition}
         if values:

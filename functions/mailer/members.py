@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from common.addresses import AddressError, read_address
 from common.aws import AwsError
 from common.quiet_hours import find_quiet_end, read_quiet_hours
 from common.suppression_table import SuppressionTable
-from mailer.mime import AddressError, Envelope, build_mail, read_address
+from mailer.mime import Envelope, build_mail
 from mailer.outcomes import FAILED, HELD_OUT, LONGEST_PAUSE, SUPPRESSED, Outcome, retry
 from mailer.ses import send_mail
 from mailer.templates import RenderError, make_context, render

@@ -4,7 +4,6 @@ Sources: RFC 5322 and 2045 to 2047 (form), RFC 8058 (unsubscribing by one click)
 header here is there once, so that all of them can be).
 """
 
-import re
 from datetime import datetime
 from email.header import Header
 from email.headerregistry import Address
@@ -12,22 +11,14 @@ from email.message import EmailMessage
 from email.policy import EmailPolicy
 from typing import Any, Final, NamedTuple
 
+from common.addresses import AddressError, read_address
 from mailer.templates import Rendered
 
-_LOCAL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}\Z")
-_DOMAIN = re.compile(r"(?=.{1,253}\Z)([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9-]{2,63}\Z")
 _CONTROLS: Final = dict.fromkeys({*range(32), 127} - {ord("\n"), ord("\t")})
 _WHOLE: Final = ("list-unsubscribe", "message-id")  # can't be folded, and are no text that may be encoded
-LONGEST_ADDRESS: Final = 320  # characters; RFC 5321, 4.5.3.1
 LONGEST_LINE: Final = 998  # bytes; RFC 5322, 2.1.1
 SHORT_NAME: Final = 50  # characters of a sender that are quoted rather than encoded
 LONGEST_SUBJECT: Final = 500  # characters
-# IDNA 2003, which Python has, makes other domains of these than the IDNA 2008 of registries does.
-_DEVIATING: Final = frozenset("\u00df\u1e9e\u03c2\u200c\u200d")
-
-
-class AddressError(ValueError):
-    """An address to which no mail can be sent."""
 
 
 class Envelope(NamedTuple):
@@ -80,19 +71,6 @@ def _quote(text: str) -> str:
 
 
 POLICY: Final = _Policy(linesep="\r\n", cte_type="7bit", max_line_length=76)
-
-
-def read_address(text: str) -> str:
-    """An address as SES takes it, names of domains in ASCII. Raises `AddressError`, without the address."""
-    local, _, domain = text.strip().rpartition("@")
-    try:
-        is_sound = len(text) <= LONGEST_ADDRESS and _DEVIATING.isdisjoint(domain)
-        host = domain.encode("idna").decode() if is_sound else ""
-    except UnicodeError:
-        host = ""
-    if not _LOCAL.match(local) or local[0] == "." or local[-1] == "." or ".." in local or not _DOMAIN.match(host):
-        raise AddressError("the address can't be mailed: it is malformed, or not ASCII before the @")
-    return f"{local}@{host}"
 
 
 def build_mail(rendered: Rendered, envelope: Envelope) -> bytes:

@@ -1,7 +1,7 @@
 """Posts to URLs that users name, without letting them turn inward.
 
 https only; the name is resolved once, every address that it has must be public, and the connection is made to one of
-these; no redirects; small time-outs; answers are cut.
+these; no redirects; one deadline for all of it but resolving; answers are cut.
 """
 
 import http.client
@@ -9,12 +9,14 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Final, NamedTuple
+from time import monotonic
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 PORTS: Final = (443, 8443)
-CONNECT_SECONDS: Final = 5.0
-ANSWER_SECONDS: Final = 15.0
+POST_SECONDS: Final = 30.0  # from the first address that is connected to until the answer is there
+CONNECT_SECONDS: Final = 5.0  # to one address
+MOST_ADDRESSES: Final = 4  # that are connected to, one behind the other
 LONGEST_ANSWER: Final = 2_000  # bytes that are read of one
 # Addresses that stand for others: what they stand for is not looked at.
 TRANSLATED: Final = tuple(
@@ -30,6 +32,10 @@ Resolve = Callable[[str, int], Sequence[str]]
 
 class ForbiddenTargetError(Exception):
     """A URL that must not be asked; its text says why."""
+
+
+class NoAnswerError(Exception):
+    """A connection stood, and no answer came: whether the other side took the post nobody knows."""
 
 
 class Answer(NamedTuple):
@@ -66,7 +72,7 @@ class Outgoing:
         self._resolve = resolve
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Posts a body. Raises `ForbiddenTargetError`; `OSError` or `HTTPException` where no answer came."""
+        """Posts a body. Raises `ForbiddenTargetError`, `OSError` where nothing was asked, and `NoAnswerError`."""
         host, port, target = self._split(url)
         addresses = self._resolve(host, port)
         if not addresses:
@@ -74,12 +80,16 @@ class Outgoing:
         if host not in self._inner_hosts:
             for address in addresses:
                 check_address(address)
-        connection = _Pinned(host, port, addresses)
+        connection = _Pinned(host, port, addresses[:MOST_ADDRESSES])
         try:
-            connection.request("POST", target, body=body, headers=dict(headers))
-            response = connection.getresponse()
-            found = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, found, response.read(LONGEST_ANSWER))
+            connection.connect()
+            try:
+                connection.request("POST", target, body=body, headers=dict(headers))
+                response = connection.getresponse()
+                found = {name.lower(): value for name, value in response.getheaders()}
+                return Answer(response.status, found, response.read(LONGEST_ANSWER))
+            except (OSError, http.client.HTTPException) as failure:
+                raise NoAnswerError(type(failure).__name__) from failure
         finally:
             connection.close()
 
@@ -98,29 +108,58 @@ class Outgoing:
         return host.rstrip("."), port, (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
+class _Timed(ssl.SSLSocket):
+    """A socket each of whose steps has only the time that is left of all."""
+
+    deadline = 0.0
+
+    def recv_into(self, *given: Any) -> int:
+        """Reads what is there."""
+        self.settimeout(_find_left(self.deadline))
+        return super().recv_into(*given)
+
+    def send(self, *given: Any) -> int:
+        """Sends some of it."""
+        self.settimeout(_find_left(self.deadline))
+        return super().send(*given)
+
+
+def _find_left(deadline: float) -> float:
+    """Seconds. Raises `TimeoutError` where there are none."""
+    left = deadline - monotonic()
+    if left <= 0:
+        raise TimeoutError("the time is over")
+    return left
+
+
 class _Pinned(http.client.HTTPSConnection):
     """A connection to the first of the addresses that were checked to answer, as the name that they were found by."""
 
     def __init__(self, host: str, port: int, addresses: Sequence[str]) -> None:
         self._tls = ssl.create_default_context()
-        super().__init__(host, port, timeout=ANSWER_SECONDS, context=self._tls)
+        self._tls.sslsocket_class = _Timed
+        super().__init__(host, port, context=self._tls)
         self._addresses = addresses
+        self._deadline = monotonic() + POST_SECONDS
 
     def connect(self) -> None:
-        """Connects to an address; the certificate must be the name's."""
+        """Connects to an address; the certificate must be the name's. Raises `OSError`."""
         plain = self._connect_plainly()
         try:
-            self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
+            plain.settimeout(_find_left(self._deadline))  # for the whole handshake
+            timed: Any = self._tls.wrap_socket(plain, server_hostname=self.host)
         except BaseException:
             plain.close()
             raise
-        self.sock.settimeout(ANSWER_SECONDS)
+        timed.deadline = self._deadline
+        self.sock = timed
 
     def _connect_plainly(self) -> socket.socket:
         """Where there is no way to IPv6, say, the next address is tried. Raises the last `OSError`."""
         for last, address in enumerate(self._addresses, 1 - len(self._addresses)):
             try:
-                return socket.create_connection((address, self.port), CONNECT_SECONDS)
+                seconds = min(CONNECT_SECONDS, _find_left(self._deadline))
+                return socket.create_connection((address, self.port), seconds)
             except OSError:
                 if last == 0:
                     raise

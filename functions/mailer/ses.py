@@ -1,7 +1,7 @@
 """SES: raw mails, and what its refusals mean.
 
 Source: the SES v2 API reference, and "Amazon SES API v2 errors". SES has no idempotency token: an attempt without an
-answer may have gone.
+answer may have gone. A kept connection that was closed meanwhile looks the same: app.py keeps none for long.
 """
 
 from datetime import timedelta

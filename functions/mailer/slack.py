@@ -35,5 +35,5 @@ def build_blocks(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def send_slack(outgoing: Outgoing, url: str, body: dict[str, Any], now: datetime) -> Outcome:
-    """One attempt."""
-    return post(outgoing, url, encode_json(build_blocks(body)), {}, now)
+    """One attempt. Slack knows no id that came before: what may have been posted is not posted again by itself."""
+    return post(outgoing, url, encode_json(build_blocks(body)), {}, now, is_repeatable=False)

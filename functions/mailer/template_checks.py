@@ -8,6 +8,7 @@ from jinja2 import TemplateSyntaxError, nodes
 
 from cohort_evaluator.aggregates import NUMERIC, VALUES, WHEN, Aggregate, read_aggregates
 from cohort_evaluator.reading import DefinitionError, read_object
+from common.addresses import AddressError, read_address
 from mailer.markup import list_misplaced
 from mailer.samples import INSTANT, SAMPLE, make_up
 from mailer.templates import PARTS, Environment, OutOfTimeError, RenderError, limit_time, render, shorten
@@ -16,6 +17,7 @@ LONGEST: Final = {"subject": 500, "html": 150_000, "text": 150_000, "mjml": 150_
 MOST_NODES: Final = 1_000  # names, values and operations of a part
 DEEPEST_LOOP: Final = 2
 LONGEST_SEPARATOR: Final = 20  # characters, of join
+MOST_DIGITS: Final = 10  # behind the point, of round
 # What a template may ask for, and what of it; of aggregates what it declares.
 KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
     "user": ("id", "address", "traits"),
@@ -26,7 +28,6 @@ KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
     "unsubscribe_url": (),
 }
 _TOPIC = re.compile(r"[a-z0-9][a-z0-9-]{0,99}\Z")
-_ADDRESS = re.compile(r"[!-~]{1,64}@[A-Za-z0-9.-]{1,255}\Z")
 _METHODS: Final = (
     *("cycle", "endswith", "get", "items", "keys", "lower", "split", "startswith", "strip", "upper", "values"),
 )
@@ -46,6 +47,8 @@ _FORBIDDEN: Final[Mapping[type[nodes.Node], str]] = {
     nodes.Mod: "%",
     nodes.Mul: "*",
 }
+# What is put together of something, and put together of that again, grows without end.
+_GROWING: Final = (nodes.Add, nodes.Concat, nodes.Filter, nodes.List, nodes.Tuple, nodes.Dict)
 Fault = tuple[str, int]  # why, and the line
 
 
@@ -62,8 +65,8 @@ def check_template(template: object) -> None:
             raise DefinitionError(name, f"is a text of 1 to {longest:,} characters")
     if type(given["topic"]) is not str or not _TOPIC.match(given["topic"]):
         raise DefinitionError("topic", "is 1 to 100 characters of a-z, 0-9 and dashes, and begins with none")
-    if "reply_to" in given and (type(given["reply_to"]) is not str or not _ADDRESS.match(given["reply_to"])):
-        raise DefinitionError("reply_to", "is an address in ASCII")
+    if "reply_to" in given:
+        _check_address(given["reply_to"])
     if "\n" in given["subject"].strip():
         raise DefinitionError("subject", "is one line")
     aggregates = read_aggregates(given.get("aggregates", {}))
@@ -73,6 +76,14 @@ def check_template(template: object) -> None:
         render(given, make_up({one.name: _make_up_value(one) for one in aggregates}))
     except RenderError as failure:
         raise DefinitionError(failure.part, f"{failure.reason} (as tried with a made-up member)") from None
+
+
+def _check_address(value: object) -> None:
+    """As it is read when a mail is built, which would fail by it."""
+    try:
+        read_address(value if type(value) is str else "")
+    except AddressError:
+        raise DefinitionError("reply_to", "is an address, in ASCII before the @") from None
 
 
 def _make_up_value(aggregate: Aggregate) -> Any:
@@ -121,9 +132,9 @@ def _list_faults(tree: nodes.Template, known: Mapping[str, tuple[str, ...]]) -> 
         if not isinstance(call.node, nodes.Getattr) or call.node.attr not in _METHODS:
             faults.append((f"only these can be called: {', '.join(_METHODS)}", call.lineno))
     for assignment in tree.find_all(nodes.Assign):
-        if any(assignment.find_all((nodes.Add, nodes.Concat, nodes.Filter, nodes.For))):
+        if isinstance(assignment.node, _GROWING) or any(assignment.node.find_all(_GROWING)):
             faults.append(("set takes what is there, and puts nothing together", assignment.lineno))
-    faults += _list_joins(tree)
+    faults += _list_filters(tree)
     faults += _list_loops(tree, 0)
     return sorted(faults, key=lambda fault: fault[1])
 
@@ -149,11 +160,18 @@ def _list_unknown(tree: nodes.Template, known: Mapping[str, tuple[str, ...]]) ->
     return faults
 
 
-def _list_joins(tree: nodes.Template) -> list[Fault]:
-    """Joins that could make much of little: one within another, of each entry, or with a long text between."""
+def _list_filters(tree: nodes.Template) -> list[Fault]:
+    """Filters that could make much of little: joins within others, of each entry, or with a long text; high powers."""
     faults = []
     for found in tree.find_all(nodes.Filter):
         given = [getattr(each, "value", None) for each in found.args]
+        named = {each.key: getattr(each.value, "value", None) for each in found.kwargs}
+        if found.dyn_args is not None or found.dyn_kwargs is not None:
+            faults.append(("a filter takes no * before what it is given", found.lineno))
+        if found.name == "round":
+            digits = [*given[:1], *(named[name] for name in named if name == "precision")]
+            if not all(type(each) is int and 0 <= each <= MOST_DIGITS for each in digits):
+                faults.append((f"round takes a number of digits from 0 to {MOST_DIGITS}", found.lineno))
         if found.name == "join":
             is_short = all(isinstance(text, str) and len(text) <= LONGEST_SEPARATOR for text in given)
             is_alone = found.node is None or not any(
@@ -164,7 +182,11 @@ def _list_joins(tree: nodes.Template) -> list[Fault]:
             if not is_short or not is_alone or len(given) > 1 or found.kwargs:
                 reason = f"join takes a text of up to {LONGEST_SEPARATOR} characters, and no other join"
                 faults.append((reason, found.lineno))
-        if found.name == "map" and (not set(map(type, given)) <= {str} or {"join", "map"} & set(map(str, given))):
+        if found.name == "map" and (
+            not set(map(type, given)) <= {str}
+            or {"join", "map"} & set(map(str, given))
+            or not set(named) <= {"attribute", "default"}
+        ):
             faults.append(("map takes an attribute, or the name of a filter, though not join", found.lineno))
     return faults
 

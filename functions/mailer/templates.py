@@ -98,7 +98,12 @@ def render(template: Mapping[str, Any], context: Mapping[str, Any]) -> Rendered:
     line = " ".join("".join(each if each.isprintable() else " " for each in subject).split())
     if not line:
         raise RenderError("subject", "it is empty")
-    if has_bad_link(html):
+    try:
+        with limit_time(by_line=False):
+            is_bad = has_bad_link(html)
+    except OutOfTimeError:
+        raise RenderError("html", f"it takes more than {PATIENCE:.0f} seconds") from None
+    if is_bad:
         raise RenderError("html", "a link leads neither to the web nor to an address")
     return Rendered(line[:LONGEST_SUBJECT], html, text)
 
@@ -164,14 +169,17 @@ def _render_part(part: str, source: str, context: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def limit_time() -> Iterator[None]:
-    """Ends what runs within, of this thread, once its time is over, at the next line of Python: `OutOfTimeError`."""
+def limit_time(*, by_line: bool = True) -> Iterator[None]:
+    """Ends what runs within, of this thread, once its time is over, at the next line of Python: `OutOfTimeError`.
+
+    Or, for less, at the next call alone.
+    """
     deadline, before = monotonic() + PATIENCE, sys.gettrace()
 
     def watch(_frame: FrameType, _event: str, _argument: Any) -> Any:
         if monotonic() > deadline:
             raise OutOfTimeError
-        return watch
+        return watch if by_line else None
 
     sys.settrace(watch)
     try:

@@ -7,14 +7,13 @@ Source: https://github.com/standard-webhooks/standard-webhooks: `webhook-id`, `w
 import base64
 import binascii
 import hmac
-import http.client
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from common.json_text import encode_json
-from mailer.outcomes import FAILED, SENT, Outcome, retry
-from mailer.outgoing import ForbiddenTargetError, Outgoing
+from mailer.outcomes import FAILED, SENT, UNKNOWN, Outcome, retry
+from mailer.outgoing import ForbiddenTargetError, NoAnswerError, Outgoing
 
 MARK = "whsec_"
 
@@ -54,21 +53,28 @@ def send_webhook(
         headers = sign(name, now, payload, secrets)
     except ValueError as failure:
         return Outcome(FAILED, str(failure))
-    return post(outgoing, url, payload, headers, now)
+    return post(outgoing, url, payload, headers, now, is_repeatable=True)
 
 
-def post(outgoing: Outgoing, url: str, payload: bytes, headers: dict[str, str], now: datetime) -> Outcome:
-    """Posts JSON, and judges the answer."""
+def post(
+    outgoing: Outgoing, url: str, payload: bytes, headers: dict[str, str], now: datetime, *, is_repeatable: bool
+) -> Outcome:
+    """Posts JSON, and judges the answer. What may have been taken is tried again where the other side would notice."""
     given = {"content-type": "application/json", "user-agent": "Mailwake", **headers}
     try:
         answer = outgoing.post(url, payload, given)
     except ForbiddenTargetError as failure:
         return Outcome(FAILED, f"the URL may not be asked: {failure}")
-    except (OSError, http.client.HTTPException) as failure:
-        return retry(f"no answer came: {type(failure).__name__}")
+    except OSError as failure:
+        return retry(f"it can't be reached: {type(failure).__name__}")
+    except NoAnswerError as failure:
+        error = f"no answer came: {failure}"
+        return retry(error) if is_repeatable else Outcome(UNKNOWN, error)
     if 200 <= answer.status < 300:
         return Outcome(SENT, status=answer.status)
     error = f"it was answered {answer.status}"
+    if answer.status >= 500 and not is_repeatable:
+        return Outcome(UNKNOWN, error, answer.status)
     if answer.status in (408, 425, 429) or answer.status >= 500:
         return retry(error, answer.status, answer.headers.get("retry-after", ""), now)
     if 300 <= answer.status < 400:

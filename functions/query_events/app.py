@@ -3,7 +3,6 @@
 import logging
 import time
 from functools import cache
-from traceback import extract_tb
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,14 +12,15 @@ from psycopg2.extensions import connection as Connection
 
 from common.clock import now
 from common.database import Database, DatabaseSettings, DatabaseUnavailableError, connect, is_transient
-from common.errors import ApiError
+from common.errors import ApiError, locate
 from common.responses import Response
+from common.text import clean_text
 from query_events.access_log import log_request
 from query_events.answers import Answer, answer_error, answer_options, build_response, wrap
 from query_events.given import join_repeated
 from query_events.rates import get_rates
 from query_events.routes import TABLE
-from query_events.routing import Request, Route, check_caller, clean_text
+from query_events.routing import Request, Route, check_caller
 
 log = logging.getLogger(__name__)
 
@@ -93,8 +93,7 @@ def read_query(event: dict[str, Any]) -> list[tuple[str, str]]:
 
 def log_failure(failure: BaseException) -> None:
     """Logs what failed and where, but not the exception's text: it may hold a recipient. An alarm counts these."""
-    where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in extract_tb(failure.__traceback__)]
-    log.error("failed", extra={"error": type(failure).__qualname__, "where": where})
+    log.error("failed", extra={"error": type(failure).__qualname__, "where": locate(failure)})
 
 
 def run(route: Route, request: Request) -> bytes | Answer:

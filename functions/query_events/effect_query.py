@@ -1,7 +1,8 @@
 """The statements behind the effect of mails: what became of them by people, and who of them entered a cohort.
 
 Each mail counts by its last attempt, one of which nobody knew whether it went by the tag in SES's events
-(`known_deliveries`). A person is whoever goes by the name that the mail was to, with all her names.
+(`known_deliveries`). A person is whoever goes by the name that the mail was to, with all her names. Tests, whose ids
+begin with test-, count for nothing.
 """
 
 from collections.abc import Sequence
@@ -33,7 +34,8 @@ WITH attempts AS MATERIALIZED (
     LEFT JOIN LATERAL (
         SELECT state, message_id FROM known_deliveries AS one
         WHERE tried.state = 'unknown' AND one.id = tried.id AND one.attempt = tried.attempt OFFSET 0) AS known ON true
-    WHERE tried.{of} = %(name)s AND tried.channel = 'mail' AND tried.at >= %(from)s AND tried.at < %(to)s
+    WHERE tried.{of} = %(name)s AND tried.channel = 'mail' AND tried.id NOT LIKE 'test-%%'
+      AND tried.at >= %(from)s AND tried.at < %(to)s
       AND NOT EXISTS (SELECT FROM deliveries later WHERE later.id = tried.id AND later.attempt > tried.attempt)
 ),
 names AS (

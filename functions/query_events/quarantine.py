@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from common.clock import format_instant
 from common.json_text import decode_json, encode_json
+from common.text import clean_text
 from query_events.lookup_schemas import QUARANTINE
 from query_events.masking import mask_text
 from query_events.own_parameters import (
@@ -25,7 +26,7 @@ from query_events.own_parameters import (
     read_own,
     refuse_cursor,
 )
-from query_events.routing import READ_EVENTS, READ_PII, Request, Route, clean_text
+from query_events.routing import READ_EVENTS, READ_PII, Request, Route
 from query_events.sizes import fit
 
 PATH: Final = "/api/v1/quarantine"

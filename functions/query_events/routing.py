@@ -13,16 +13,12 @@ from typing import Any, NamedTuple
 from psycopg2.extensions import connection as Connection
 
 from common.errors import ApiError
+from common.text import clean_text
 from query_events.answers import METHODS, Answer, MethodError
 
 READ_EVENTS = "events:read"
 READ_PII = "pii:read"  # without it addresses and metadata are masked
 ADMIN = "admin"  # may do everything
-
-
-def clean_text(text: str) -> str:
-    """Text as Postgres takes it: a NUL or half a surrogate pair, which nothing stored can hold, becomes U+FFFD."""
-    return text.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 class Caller(NamedTuple):

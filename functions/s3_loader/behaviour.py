@@ -5,7 +5,7 @@ batch by batch.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
 from operator import attrgetter
@@ -16,6 +16,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from common.activities import COMPANY, Identity, Link, Profile
+from common.events import Json
 from common.json_text import decode_json, encode_json
 from providers._fields import clean
 from s3_loader.activity_rows import COLUMNS, SAMPLE_COLUMNS, render_activities, render_samples
@@ -37,7 +38,7 @@ from s3_loader.regular_calls import open_scanner
 from s3_loader.rows import Chunks
 from s3_loader.short_keys import ShortKeys, find_owners
 from s3_loader.touched import CHANGE, Touched
-from s3_loader.traits import build_traits, list_writes, merge_writes
+from s3_loader.traits import COMPANY_PATH, build_traits, find_company, list_writes, merge_writes
 from sources import Source
 
 COPY_ACTIVITIES = f"COPY activities ({COLUMNS}) FROM STDIN (FORMAT binary)"
@@ -179,6 +180,7 @@ class BehaviourLoader:
         companies = {one.company for one in activities if one.company is not None}
         identities |= {Identity(COMPANY, company) for company in companies}
         identities |= {profile.identity for profile in content.profiles}
+        identities |= {company for profile in content.profiles if (company := find_company(profile)) is not None}
         for link in content.links:
             identities |= {link.origin, link.user}
         owners = {one.labels: find_owners(one.labels) for one in content.series}
@@ -271,14 +273,17 @@ class BehaviourLoader:
                 merge_writes(writes, clean(profile.traits), profile.at)
             saved.append({"identity_id": identity_id, "traits": build_traits(writes), "writes": writes})
         cursor.execute(SAVE_PROFILES, (json.dumps(saved),))
-        writes = [
-            {"identity_id": identity_id, "path": path, "at": profile.at, "value": encode_json(value).decode()}
-            for identity_id, profiles_of in sorted(said.items())
-            for profile in profiles_of
-            for path, value in list_writes(clean(profile.traits))
-        ]
+        writes = [write for _, of in sorted(said.items()) for profile in of for write in self._show_writes(profile)]
         if writes:
             cursor.execute(WRITE_TRAITS, (json.dumps(writes, default=str),))
+
+    def _show_writes(self, profile: Profile) -> Iterator[Json]:
+        company = find_company(profile)
+        for path, value in list_writes(clean(profile.traits)):
+            write = {"path": path, "at": profile.at, "value": encode_json(value).decode()}
+            if company is not None and path == COMPANY_PATH:
+                write["company_id"] = self.keys.identities[company]
+            yield {"identity_id": self.keys.identities[profile.identity], **write}
 
 
 def _copy(cursor: Cursor, rows: Chunks, copy: str, create: str, insert: str, *, anew: bool) -> list[datetime] | None:

@@ -49,7 +49,7 @@ class Sorter:
         self.events = 0
         self.expired = 0
         self.unparseable = SetAside()
-        self.touched = Touched()
+        self.touched = Touched(batch.received_at)
 
     def keep_events(self, items: Items, dimensions: Dimensions) -> Iterator[Event]:
         """The events."""

@@ -5,6 +5,7 @@ than the event, and tells the mailer through the outbox.
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Final
 
 from common.clock import format_instant
@@ -19,9 +20,13 @@ ENDING: Final = frozenset({BOUNCED, COMPLAINED, UNSUBSCRIBED})
 
 
 class Suppressed:
-    """Those of one load."""
+    """Those of one load; none is from later than its batch, whatever the sender's clock says.
 
-    def __init__(self) -> None:
+    Whoever is taken off the list behind that is off then, and stays off when the batch is loaded again.
+    """
+
+    def __init__(self, received_at: datetime) -> None:
+        self._received_at = received_at
         self._found: dict[str, Event] = {}
 
     def note(self, event: Event) -> None:
@@ -36,7 +41,7 @@ class Suppressed:
     def build(self) -> Iterator[Statement]:
         """What keeps them; nothing where there are none."""
         if self._found:
-            yield suppress([_show(event) for event in self._found.values()])
+            yield suppress([_show(event, self._received_at) for event in self._found.values()])
 
 
 def suppress(entries: list[Json]) -> Statement:
@@ -47,12 +52,12 @@ def suppress(entries: list[Json]) -> Statement:
     return SUPPRESS, (encode_json(entries).decode(),)
 
 
-def _show(event: Event) -> Json:
+def _show(event: Event, latest: datetime) -> Json:
     return {
         "address": event.recipient,
         "topic": ALL,
         "reason": event.kind.event_type,
         "source": event.kind.provider,
-        "event_at": format_instant(event.occurred_at),
+        "event_at": format_instant(min(event.occurred_at, latest)),
         "event_key": make_event_key(event.kind.provider, event.event_id),
     }

@@ -12,18 +12,19 @@ from s3_loader.suppressing import ENDING, Suppressed
 
 CHANGE = "INSERT INTO changes (touched) VALUES (%s)"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Touched:
-    """What one load touches; of each the earliest time."""
+    """What one load touches; of each the earliest time. `received_at` is when a batch of mails' events was."""
 
-    def __init__(self) -> None:
+    def __init__(self, received_at: datetime = NEVER) -> None:
         self._addresses: dict[str, datetime] = {}
         self._users: dict[str, datetime] = {}
         self._identities: dict[int, datetime] = {}
         self._active: dict[int, int] = {}
         self._linked: set[int] = set()
-        self._suppressed = Suppressed()
+        self._suppressed = Suppressed(received_at)
         self._rendered: list[dict[str, dict[str, int]]] = []
 
     def watch(self, events: Iterable[Event], user_field: str, user_mark: bytes) -> Iterator[Event]:

@@ -7,14 +7,18 @@ two.
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
+from common.activities import COMPANY, Identity, Profile
 from common.events import Json
 from common.json_text import decode_json, encode_json
+from providers._fields import clean
+from sources._fields import LONGEST_ID
 
 Writes = dict[str, list[Any]]  # path as JSON → microseconds since 1970, value
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+COMPANY_PATH: Final = ("company_id",)  # of the trait that says which company a user is of
 DEEPEST = 20  # objects within objects; what is deeper is one value
 
 
@@ -26,6 +30,14 @@ def list_writes(traits: Mapping[str, object], path: tuple[str, ...] = ()) -> Ite
             yield from list_writes(value, here)
         else:
             yield here, value
+
+
+def find_company(profile: Profile) -> Identity | None:
+    """The company that a user is said to be of; None where none is named."""
+    company = clean(profile.traits).get(COMPANY_PATH[0])
+    if profile.identity.identity_type == COMPANY or type(company) is not str or not 0 < len(company) <= LONGEST_ID:
+        return None
+    return Identity(COMPANY, company)
 
 
 def merge_writes(writes: Writes, traits: Mapping[str, object], at: datetime) -> None:

@@ -66,7 +66,7 @@ def make_steps(seed: int, schedules: int, cohorts: int) -> list[Step]:
     steps: list[list[Step]] = [[] for _ in ticks]  # those before each tick
     names: dict[str, list[str]] = {"user": [], "company": []}
     for number in range(cohorts):
-        subject = "company" if random.random() < 0.25 else "user"
+        subject = "company" if random.random() < 0.33 else "user"
         others, name = names[subject][:], f"c{number}"
         names[subject].append(name)
         slot = random.choice((0, 0, 0, 1, 2))

@@ -331,8 +331,33 @@ def test_machine_opens_are_told_apart() -> None:
     assert evaluate(did(DAY, {"event": "mail", "where": where}), [machine]) == []
 
 
+def test_companies_do_what_their_users_do() -> None:
+    """The users of a company are those whose newest `company_id` names it: what they do and get counts for it, but for
+    calls that name another one; also what was before they were said to be of it.
+    """
+    mail = Event("mail", at("10T12:00"), 1, ADA, fields={"type": "opened"})
+    opened: Json = did({"ever": True}, {"event": "mail", "where": {"type": "opened"}})
+    of_acme = write("10T11:00", "company_id", "acme", ADA)
+    assert evaluate(opened, [of_acme, mail], ACME) == [("10T12:00", None)]
+    assert evaluate(opened, [of_acme, write("09T11:00", "company_id", "other", ADA), mail], ACME) == [
+        ("10T12:00", None)
+    ]
+    assert evaluate(opened, [of_acme, write("11T11:00", "company_id", "other", ADA), mail], ACME) == []
+    assert evaluate(opened, [of_acme, write("11T11:00", "company_id", None, ADA), mail], ACME) == []
+    assert evaluate(opened, [mail], ACME) == []
+    called = did({"ever": True})
+    assert evaluate(called, [of_acme, call("10T12:00", company="other")], ACME) == []
+    assert evaluate(called, [of_acme, call("10T12:00")], ACME) == [("10T12:00", None)]
+
+
+def test_companies_are_there_once_a_user_is_said_to_be_of_them() -> None:
+    """Before that nothing is true of them."""
+    facts = [write("10T11:00", "company_id", "acme", ADA), write("11T11:00", "company_id", "other", ADA)]
+    assert evaluate({"not": did({"ever": True})}, facts, ACME) == [("10T11:00", None)]
+
+
 def test_companies_do_what_names_them() -> None:
-    """A company's events are the calls that name it, whoever made them."""
+    """The calls that name a company are its own, whoever made them."""
     facts = [call("10T12:00", company="acme"), call("10T13:00", None, company="acme"), call("10T14:00", BOB)]
     assert evaluate(did({"ever": True}, count={">=": 2}), facts, ACME) == [("10T13:00", None)]
     trait = write("11T00:00", "plan", "pro", ACME)

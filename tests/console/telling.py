@@ -12,7 +12,7 @@ from cohort_evaluator.store import save_notification, save_template
 from cohort_evaluator.suppressing import add_suppression, remove_suppression
 from common.clock import format_instant
 from local.stack import Stack
-from s3_loader.batches import Batch, Limits, parse_batch
+from s3_loader.batches import Batch, Limits
 from s3_loader.deliveries import load_delivery
 from s3_loader.loading import Loader
 from tests.console.cohorts import ACTIVE, CAME_BACK, FAILING
@@ -96,7 +96,7 @@ class Story:
         else:
             envelope = {"Type": "Notification", "MessageId": key, "Message": json.dumps(item)}
             batch = Batch(key, provider, None, None, received_at, json.dumps(envelope).encode())
-            load = self.loader.load(self.connection, batch, lambda: parse_batch(batch, LIMITS))
+            load = self.loader.load(self.connection, batch, LIMITS)
         assert load.quarantined == 0, key
 
     def enter(self, user: str, days: float | None) -> None:

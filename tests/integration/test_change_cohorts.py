@@ -3,13 +3,17 @@
 import base64
 import json
 from collections.abc import Callable
+from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 import pytest
 from psycopg2.extensions import connection as Connection
 
-from change_cohorts import app
+from change_cohorts import app, changes
 from change_cohorts.changes import ROUTES
+from change_cohorts.requests import Change
+from cohort_evaluator import registering, rehearsal
 from common.database import Database
 from query_events.change_schemas import CHANGES
 from tests.declared import check_body
@@ -25,6 +29,7 @@ DEFINITION: dict[str, Any] = {
     "members": {"did": CALL, "count": {">=": 1}, "window": {"last": "10 minutes"}},
 }
 COHORT, NOTIFICATION = "/api/v1/cohorts/{cohort}", "/api/v1/notifications/{notification}"
+HELLO = {"subject": "Hi", "html": "<p>Hi</p>", "text": "Hi", "topic": "news"}
 Ask = Callable[..., tuple[int, dict[str, Any]]]
 
 
@@ -131,6 +136,34 @@ def test_large_bodies_are_refused(ask: Ask) -> None:
     assert ask("PUT", COHORT, "x" * 300_000, cohort="one")[0] == 413
 
 
+@pytest.mark.parametrize("text", ["\0", "one\0", "\ud800", "é", "x" * 5_000, ""])
+@pytest.mark.parametrize("route", sorted(route for route in ROUTES if "{" in route))
+def test_no_name_is_a_fault_of_ours(ask: Ask, route: str, text: str) -> None:
+    """Whatever stands in a path is refused, or unknown."""
+    method, path = route.split()
+    bodies: dict[str, Any] = {COHORT: DEFINITION, NOTIFICATION: DIGEST, "/api/v1/templates/{template}": HELLO}
+    body = bodies.get(path, HELLO if path.endswith("dry-run") else {"user": "ada", "to": ["a@example.com"]})
+    body = {key: value for key, value in body.items() if key != "name"} if method != "DELETE" else None
+    assert ask(method, path, body, cohort=text, notification=text, template=text)[0] in (400, 404)
+
+
+def test_whatever_fails_is_answered(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With our body; the log tells what and where, and nothing of anybody."""
+
+    def fail(_change: Change) -> tuple[int, dict[str, Any]]:
+        raise ValueError("ada@example.com")
+
+    monkeypatch.setattr(app, "ROUTES", {f"PUT {COHORT}": fail})
+    status, answer = ask("PUT", COHORT, DEFINITION, cohort="one")
+    assert (status, answer["errors"][0]["code"]) == (500, "500")
+    (record,) = caplog.records
+    assert (record.levelname, record.error) == ("ERROR", "ValueError")  # type: ignore[attr-defined]
+    assert record.where[-1].endswith(" fail")  # type: ignore[attr-defined]
+    assert "ada@" not in str(record.__dict__)
+
+
 def test_binary_bodies_are_read(evaluator: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     """API Gateway encodes what it takes for binary."""
     database = Database(lambda: evaluator)
@@ -160,6 +193,31 @@ def test_dry_run_tells_what_would_have_been(ask: Ask, connect: Connect) -> None:
     assert select(world.evaluator, "SELECT count(*) FROM memberships") == [(0,)]
     assert ask("POST", "/api/v1/cohorts/dry-run", {"definition": given, "days": 0})[0] == 400
     assert ask("POST", "/api/v1/cohorts/dry-run", {"definition": {}})[0] == 400
+
+
+def test_dry_run_has_so_much_time_in_all(
+    ask: Ask, connect: Connect, evaluator: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many statements it takes, from the first one on: the promised 503 comes before the function is ended."""
+    world = World(connect)
+    for number in range(3):
+        world.call(f"u{number}", 3600 * (number + 1))
+    monkeypatch.setattr(changes, "PATIENCE", timedelta(seconds=1))
+    monkeypatch.setattr(rehearsal, "COHORTS", f"SELECT pg_sleep(0.3); {rehearsal.COHORTS}")
+    monkeypatch.setattr(rehearsal, "FIND_SINCE", f"SELECT pg_sleep(0.3); {rehearsal.FIND_SINCE}")
+    monkeypatch.setattr(rehearsal, "NOW", f"SELECT pg_sleep(0.6); {rehearsal.NOW}")
+    given = {"definition": DEFINITION, "days": 2}
+    began = monotonic()
+    status, answer = ask("POST", "/api/v1/cohorts/dry-run", given)
+    assert (status, answer["errors"][0]["message"]) == (503, "It took too long")
+    assert monotonic() - began < 1.3
+    monkeypatch.setattr(changes, "PATIENCE", timedelta(seconds=10))
+    assert ask("POST", "/api/v1/cohorts/dry-run", given)[0] == 200
+    assert select(evaluator, "SHOW statement_timeout") == [("0",)], "nothing of it stays"
+    monkeypatch.setattr(changes, "PATIENCE", timedelta(seconds=0.2))
+    monkeypatch.setattr(registering, "ALL_ADDRESSES", f"{registering.ALL_ADDRESSES} AND pg_sleep(0.5) IS NOT NULL")
+    world.mail("new@example.com", 60)
+    assert ask("POST", "/api/v1/cohorts/dry-run", given)[0] == 503
 
 
 def test_notifications_are_saved_tested_and_deleted(ask: Ask) -> None:

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from cohort_evaluator import evaluation, statements
+from cohort_evaluator import evaluation, notifying, statements, told
+from cohort_evaluator.definitions import read_cohort
 from cohort_evaluator.evaluation import Ticked, evaluate_cohorts
+from cohort_evaluator.rehearsal import rehearse
 from cohort_evaluator.store import save_cohort, save_notification
 from s3_loader.loading import Loader
 from tests.integration.batches import LIMITS, make_event
@@ -252,6 +254,37 @@ def test_every_condition_runs(world: World) -> None:
     assert world.tick(1000).failed == 0
 
 
+def test_company_is_what_its_users_do_and_get(world: World) -> None:
+    """Mails and calls of those whose newest `company_id` names it, but for calls that name another one. When a user
+    goes to another company her history goes along.
+    """
+    twice = {">=": 2}
+    window = {"last": "1 day"}
+    bounced = {"did": {"event": "mail", "where": {"type": "bounced"}}, "count": {">=": 1}, "window": window}
+    world.save(bounced, "bounced", "company")
+    world.save({"did": {"event": "call"}, "count": twice, "window": window}, "calling", "company")
+    world.tick(9000)
+    world.identify("identify", 8000, type="identify", userId="ada", traits={"email": "ada@example.com"})
+    world.identify("group", 8000, type="group", userId="ada", groupId="acme", traits={})
+    world.mail("ada@example.com", 7000, type="bounce", bounce_class="10")
+    world.call("ada", 6900)
+    world.call("ada", 6800, company_id="other")
+    world.tick(6000)
+    assert world.read("bounced") == [("acme", 7000, None)]
+    assert world.read("calling") == []
+    cohort = read_cohort({"name": "tried", "title": "Tried", "subject": "company", "members": bounced})
+    tried = rehearse(world.evaluator, cohort, NOW - timedelta(seconds=6000), 1, timedelta(seconds=60))
+    assert tried["now"] == {"members": 0, "would_be_members": 1, "would_enter": 1, "would_leave": 0}
+    world.evaluator.rollback()
+    world.call("bob", 5900, company_id="acme")
+    world.tick(5800)
+    assert world.read("calling") == [("acme", 5900, None)]
+    world.identify("group", 5000, type="group", userId="ada", groupId="globex", traits={})
+    world.tick(4000)
+    assert world.read("bounced") == [("acme", 7000, 7000), ("globex", 7000, None)]
+    assert world.read("calling") == [("acme", 5900, 5900)]
+
+
 def test_newest_call_decides(world: World) -> None:
     """Who begins with a failure is in until a call succeeds."""
     first = {"did_first": CALL, "window": {"last": "24 hours"}}
@@ -307,6 +340,22 @@ def test_who_became_part_of_another_leaves_a_cohort_whose_turn_it_was_not(
     assert world.read("one") == [("ada", 2500, None), ("bob", 2500, 1500)]
     world.tick(1000)
     assert world.read("two") == [("ada", 2500, None), ("bob", 2500, 1000)]
+
+
+def test_notification_that_takes_too_long_holds_nothing_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It fails, and is told once it does not; a statement of one may take a time of its own."""
+    world.save({"did": CALL, "count": {">=": 1}, "window": {"last": "10 minutes"}})
+    digest = {"name": "slow", "cohort": "one", "on": ["entered"], "period": "1 second"}
+    save_notification(world.evaluator, {**digest, "channel": {"email": {"to": ["team@example.com"]}}}, NOW, "test")
+    world.tick(4000)
+    world.call("ada", 3000)
+    monkeypatch.setattr(told, "PATIENCE", timedelta(seconds=0.3))
+    with monkeypatch.context() as slowly:
+        slowly.setattr(notifying, "CHANGES", f"SELECT pg_sleep(2); {notifying.CHANGES}")
+        assert evaluate_cohorts(world.evaluator, NOW - timedelta(seconds=2900)).failed == 1
+    assert world.read() == [("ada", 3000, None)]
+    assert select(world.evaluator, "SELECT count(*) FROM outbox") == [(0,)]
+    assert world.tick(2800).notifications == 1
 
 
 def test_notification_that_fails_holds_nothing_back(world: World) -> None:

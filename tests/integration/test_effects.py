@@ -148,6 +148,18 @@ def test_people_are_counted_by_what_became_of_their_mails(mails: Mails, query: C
     assert of_notification["total"]["people"] == 8
 
 
+def test_tests_count_for_no_effect(mails: Mails, query: Connection) -> None:
+    """Also where a notification is called as theirs are."""
+    channel = {"mail": {"template": "welcome", "repeat": "once"}}
+    definition = {"name": "test-welcome", "cohort": "active", "on": ["entered"], "channel": channel}
+    save_notification(mails.world.evaluator, definition, NOW, "test")
+    mails.report("mail-1", "u1", "sent", 20, notification="test-welcome")
+    test = {"notification": "test-welcome", "template": None, "template_version": None}
+    mails.report("test-welcome-1-0123456789ab-1", "rep", "sent", 20, **test)
+    found = make_request(query, OF_NOTIFICATION, {}, notification="test-welcome")
+    assert (found["total"]["people"], len(found["results"])) == (1, 1)
+
+
 def enter(mails: Mails) -> None:
     """Five who were to be mailed twenty days ago, four held out then, and two three days ago; some of them call."""
     people = {"a1": "sent", "a2": "sent", "a3": "sent", "a4": "sent", "a5": "suppressed"}

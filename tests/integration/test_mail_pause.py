@@ -79,16 +79,18 @@ def look(world: Mails, limits: Limits = FEW) -> Counted:
 
 
 def test_the_last_mails_are_counted(world: Mails) -> None:
-    """Hard bounces and complaints, each mail once; not those of others, nor of mails that are not ours."""
+    """Hard bounces and complaints, each mail once; not those of others, of mails that are not ours, or of tests."""
     for number in range(120):
         send(world, number, 9000 - number)
     send(world, 500, 10, channel="email")
     send(world, 501, 10, state="failed")
+    send(world, 502, 10, id="test-hello-1-0123456789ab-1")
     for number in (19, 20, 51, 52, 500, 501, 777):  # 20 is the first of the last hundred
         bounce(world, number)
     bounce(world, 51, 10)
     bounce(world, 53, bounce_type="Transient")
     tell(world, 54, 0, "Complaint")
+    tell(world, 502, 0, "Complaint")
     assert look(world) == Counted(100, 3, 1)
     assert look(world, FEW._replace(minimum=101)) == Counted(100)
 

@@ -9,6 +9,7 @@ import pytest
 from cohort_evaluator import mailing
 from cohort_evaluator.caps import Caps
 from cohort_evaluator.evaluation import evaluate_cohorts
+from cohort_evaluator.mail_pause import pause
 from cohort_evaluator.mailing import NO_RULES, Rules
 from cohort_evaluator.store import delete_notification, save_notification, save_template
 from common.clock import format_instant
@@ -54,7 +55,9 @@ class Mails(World):
 
     def read_bodies(self) -> list[dict[str, Any]]:
         """The mails of the outbox, in the order of their making."""
-        rows = select(self.evaluator, "SELECT body FROM outbox WHERE body ->> 'kind' = 'mail' ORDER BY created_at, id")
+        rows = select(
+            self.evaluator, "SELECT body FROM outbox WHERE body ->> 'kind' = 'mail' ORDER BY created_at, length(id), id"
+        )
         return [body for (body,) in rows]
 
     def read_mails(self) -> list[tuple[str, str, str]]:
@@ -163,6 +166,38 @@ def test_caps_are_over_all_notifications(world: Mails) -> None:
     world.go(21 * HOUR + 1)
     world.go(21 * HOUR)  # midnight in Tokyo
     assert world.read_mails()[3:] == [("a", "ada", tell(21 * HOUR))]
+
+
+def test_what_caps_hold_no_more_is_not_given_up_as_capped(world: Mails) -> None:
+    """Once her next day has come, something else holds it: a pause, here."""
+    world.rules = Rules(Caps(per_day=1))
+    world.notify("a")
+    world.notify("b", give_up="15 hours")
+    world.notify("c", give_up="6 hours")
+    world.go(30 * HOUR)
+    world.set("ada", 15 * HOUR)
+    world.go(15 * HOUR)  # 21:00
+    assert world.count("b", 15 * HOUR - 1) == {"capped": 1}
+    pause(world.evaluator, NOW, "me")
+    world.go(9 * HOUR)
+    world.go(0)
+    assert [(body["notification"]["name"], body["dropped"]) for body in world.read_bodies()[1:]] == [
+        ("c", {"state": "dropped", "error": "given up after 6 hours: mails to members are paused"}),
+        ("b", {"state": "dropped", "error": "given up after 15 hours: mails to members are paused"}),
+    ]
+
+
+def test_what_is_given_up_on_her_next_day_is_not_given_up_as_capped(world: Mails) -> None:
+    """It could have gone."""
+    world.rules = Rules(Caps(per_day=1))
+    world.notify("a")
+    world.notify("b", give_up="4 hours")
+    world.go(30 * HOUR)
+    world.set("ada", 15 * HOUR)
+    world.go(15 * HOUR)  # 21:00
+    world.go(11 * HOUR)
+    state = {"state": "dropped", "error": "given up after 4 hours: too many were before it"}
+    assert [body["dropped"] for body in world.read_bodies()[1:]] == [state]
 
 
 def test_the_oldest_goes_first(world: Mails) -> None:

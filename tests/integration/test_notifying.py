@@ -34,7 +34,7 @@ def world(connect: Connect) -> World:
 
 def read_outbox(world: World) -> list[dict[str, Any]]:
     """The bodies, in the order of their making."""
-    return [body for (body,) in select(world.evaluator, "SELECT body FROM outbox ORDER BY created_at, id")]
+    return [body for (body,) in select(world.evaluator, "SELECT body FROM outbox ORDER BY created_at, length(id), id")]
 
 
 def save(world: World, **others: Any) -> None:

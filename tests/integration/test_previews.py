@@ -173,6 +173,36 @@ def test_nothing_of_anybody_is_shown_to_who_may_not_see_it(ask: Ask) -> None:
     assert [(one["id"], one["fields"]) for one in team] == [("ada", {"address": "***", "metadata.plan": "***"})]
 
 
+def test_answer_to_a_test_shows_nothing_of_anybody(ask: Ask, world: World) -> None:
+    """Without pii:read; what is sent holds what the notification asks for."""
+    path = "/api/v1/notifications/{notification}/test"
+    world.identify("identify", 30, userId="eve@example.com", traits={"plan": "pro"})
+    world.call("eve@example.com", 20)
+    world.tick(10)
+    email = {"email": {"to": ["team@example.com"]}}
+    save_notification(world.evaluator, {**DIGEST, "channel": email}, NOW, "test")
+    body = ask("POST", path, notification="team")[1]["results"]["body"]
+    assert [(one["id"], one["fields"]) for one in body["added"]] == [
+        ("ada", {"address": "***", "metadata.plan": "***"}),
+        ("e***@example.com", {"address": None, "metadata.plan": "***"}),
+    ]
+    assert body["notification"]["channel"] == {"email": {"to": ["t***@example.com"]}}
+    ((sent,),) = select(world.evaluator, f"SELECT body FROM outbox WHERE id = '{body['id']}'")
+    assert sent["added"][0]["fields"] == {"address": "ada@example.com", "metadata.plan": "pro"}
+    assert sent["notification"]["channel"] == email
+    assert ask("POST", path, scopes=PII, notification="team")[1]["results"]["body"] == sent
+
+
+def test_only_the_notification_that_is_asked_for_has_to_be_readable(ask: Ask, world: World) -> None:
+    """One that an earlier release let through holds no other one back."""
+    save_notification(world.evaluator, {**DIGEST, "name": "young"}, NOW, "test")
+    with world.evaluator, world.evaluator.cursor() as cursor:
+        cursor.execute("UPDATE notifications SET definition = definition || '{\"limit\": 0}' WHERE name = 'team'")
+    for path, status in ((NOTIFICATION, 200), (NOTIFICATION.replace("preview", "test"), 202)):
+        assert ask("POST", path, notification="young")[0] == status
+        assert refuse(ask("POST", path, notification="team")) == (400, "limit: is a whole number from 1 to 1,000")
+
+
 def test_test_goes_to_colleagues_alone(ask: Ask, world: World) -> None:
     """A mail to each, with the user's data, that is marked as a test."""
     to = ["Team@example.com", "rep@example.com", "rep@example.com"]

@@ -133,6 +133,37 @@ def test_other_things_are_not_put_on_the_list(connect: Connect, address: object,
         add_suppression(connect("mailwake_evaluator"), address, topic, NOW, "key")
 
 
+def test_event_from_ahead_suppresses_no_longer_than_others(connect: Connect) -> None:
+    """Its sender's clock is wrong: whoever is taken off the list behind it is off, for the mailer as well."""
+    loader, evaluator = connect("mailwake_loader"), connect("mailwake_evaluator")
+    event = make_event("1", age=-3600, **HARD)
+    load(loader, event)
+    assert select(evaluator, f"SELECT event_at = '{NOW}' FROM suppressions") == [(True,)]
+    remove_suppression(evaluator, "ada@example.com", "*", NOW + timedelta(seconds=60), "key")
+    told = select(evaluator, "SELECT body #> '{entries,0}' FROM outbox ORDER BY body #>> '{entries,0,at}'")
+    assert [(one["at"], one.get("removed", False)) for (one,) in told] == [
+        ("2026-11-21T12:00:00.000Z", False),
+        ("2026-11-21T12:01:00.000Z", True),
+    ]
+    load(loader, event)
+    assert select(evaluator, KEPT) == []
+
+
+MASKED = "is masked, as it is shown without pii:read: take the list with a key that has it"
+
+
+def test_masked_addresses_are_not_put_on_the_list(connect: Connect) -> None:
+    """They are nobody's. One that got there earlier can be taken off."""
+    evaluator = connect("mailwake_evaluator")
+    with pytest.raises(DefinitionError) as caught:
+        add_suppression(evaluator, "a***@example.com", "*", NOW, "key")
+    assert str(caught.value) == f"address: {MASKED}"
+    with evaluator, evaluator.cursor() as cursor:
+        cursor.execute("INSERT INTO suppressions VALUES ('a***@example.com', '*', 'manual', 'key', now(), NULL, now())")
+    remove_suppression(evaluator, "a***@example.com", "*", NOW, "key")
+    assert select(evaluator, KEPT) == []
+
+
 RECIPIENTS: list[dict[str, Any]] = [
     {
         "recipient": "Hard@example.com",
@@ -213,6 +244,8 @@ def test_imported_list_leaves_off_whom_somebody_took_off_later(connect: Connect)
         ({"recipients": [{"recipient": "a@b.c", "transactional": False}]}, "recipients[0]: is neither"),
         ({"recipients": [{"recipient": "a@b.c", "updated": "soon"}]}, "recipients[0].updated: is a time"),
         ({"recipients": ["a@b.c"]}, "recipients[0]: is an object"),
+        ({"entries": [{"address": "A***@b.c"}]}, f"entries[0].address: {MASKED}"),
+        ({"recipients": [{"recipient": "***@b.c"}]}, f"recipients[0].recipient: {MASKED}"),
         ({"entries": [{"address": "a@b.c", "reason": "no"}]}, "entries[0].reason: is one of"),
         ({"entries": [{"address": "a@b.c", "topc": "x"}]}, "entries[0].topc: is unknown"),
         ({"entries": [{"address": "a@b.c", "event_at": 7}]}, "entries[0].event_at: is a time"),

@@ -22,7 +22,7 @@ from common.json_text import decode_json, encode_json
 from common.suppression_table import Suppression
 from mailer.ledger import Ledger
 from mailer.members import MemberMails
-from mailer.outgoing import Answer, Outgoing
+from mailer.outgoing import Answer, NoAnswerError, Outgoing
 from mailer.pace import TooManyError
 from mailer.sending import LaterError, Sender, Waiting
 from s3_loader.batches import Batch
@@ -45,6 +45,7 @@ WEBHOOK: dict[str, Any] = {
     "name": "crm",
     "channel": {"webhook": {"url": "https://a.example/", "secret": "s"}},
 }
+WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ADDRESS = "ada@example.com"
 
 
@@ -102,7 +103,7 @@ class Store:
 
 
 class Other(Outgoing):
-    """Who gets webhooks."""
+    """Who gets webhooks, and Slack, whose URLs end with the message's id."""
 
     def __init__(self, world: "World") -> None:
         super().__init__()
@@ -112,12 +113,14 @@ class Other(Outgoing):
         """It may have come although nobody heard of it."""
         world = self._world
         world.fail_maybe()
+        if world.happens(0.1):
+            raise ConnectionRefusedError
         if world.happens(0.2):
             return Answer(503, {}, b"")
-        world.sent[headers["webhook-id"]] += 1
+        world.sent[headers.get("webhook-id") or url.rpartition("/")[2]] += 1
         world.fail_maybe()
         if world.happens(0.1):
-            raise TimeoutError
+            raise NoAnswerError("TimeoutError")
         return Answer(200, {}, b"")
 
 
@@ -157,7 +160,7 @@ class World:
             ),
             suppressions=self,  # type: ignore[arg-type]
             is_paused=False,
-            find_secrets=lambda _: ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
+            find_secrets=lambda name: [f"https://a.example/{name}" if name != "s" else WEBHOOK_SECRET],
             sender="team@example.com",
             configuration_set="set",
             console="",
@@ -295,12 +298,14 @@ class World:
 
 
 def make_bodies(number: int) -> list[dict[str, Any]]:
-    """A digest, a mail to Ada and a webhook."""
+    """A digest, a mail to Ada, a webhook and a digest in Slack."""
+    slack = {**DIGEST["notification"], "name": "sales", "channel": {"slack": {"secret": f"slack-{number}"}}}
     mail = {**MAIL, "created_at": DIGEST["created_at"], "user": {**MAIL["user"], "address": ADDRESS}}
     return [
         {**DIGEST, "id": f"digest-{number}"},
         {**mail, "id": f"mail-{number}"},
         {**DIGEST, "id": f"hook-{number}", "notification": WEBHOOK},
+        {**DIGEST, "id": f"slack-{number}", "notification": slack},
     ]
 
 
@@ -356,8 +361,8 @@ SEEDS = [range(150), pytest.param(range(150, 1_200), marks=pytest.mark.slow)]
 
 @pytest.mark.parametrize("seeds", SEEDS, ids=["quick", "all"])
 def test_nothing_is_lost_or_told_twice(connect: Connect, seeds: range) -> None:
-    """Each message ends as sent, failed, suppressed or unknown, and is told to be; mails go once; none to who must not
-    get it; what SES told of is known to be sent.
+    """Each message ends as sent, failed, suppressed or unknown, and is told to be; mails and what Slack gets go once;
+    none to who must not get it; what SES told of is known to be sent.
     """
     evaluator, loader, query = map(connect, ("mailwake_evaluator", "mailwake_loader", "mailwake_query"))
     query.autocommit = True

@@ -50,6 +50,32 @@ def test_refusals_say_where(settings: dict[str, Any], place: str) -> None:
     assert str(refused.value).startswith(place)
 
 
+def read_email(*to: Any) -> Any:
+    """Of a notification by email."""
+    definition = {"name": "one", "cohort": "one", "on": ["entered"], "channel": {"email": {"to": list(to)}}}
+    return read_notification(definition).settings
+
+
+def test_addresses_of_digests_are_those_that_can_be_mailed() -> None:
+    """As the mailer reads them, so that no digest fails for what could be told when it was saved."""
+    to = ["team@example.com", "Team+one@bücher.example"]
+    assert read_email(*to) == {"to": to}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("a\0b@x.com", "\ud800@x.com", "a@\ud800.com", "тест@example.com", "a@localhost", "a..b@example.com"),
+        *("a@example.com, b@example.com", "", "a", 1, None, "a" * 400 + "@example.com"),
+    ],
+)
+def test_addresses_of_digests_that_can_not_be_mailed_are_refused(address: Any) -> None:
+    """With their place."""
+    with pytest.raises(DefinitionError) as refused:
+        read_email("team@example.com", address)
+    assert str(refused.value) == "channel.email.to[1]: is an address, in ASCII before the @"
+
+
 @pytest.mark.parametrize(
     ("traits", "zone"),
     [

@@ -2,16 +2,17 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.message import EmailMessage
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
 
 from common.events import Event
 from local import sns
-from local.inbox import Inbox
+from local.inbox import LOOK_AGAIN_S, Inbox
 from local.ses import Mail, tell_sending
 from local.web import Request, Response, WebServer
 from providers import Delivery, WebhookRequest, amazon_ses
@@ -266,3 +267,47 @@ def test_mailbox_simulator(recipient: str, words: list[str]) -> None:
     """SES's addresses to try bounces and complaints with do the same here."""
     mail = Mail(id="m", at=datetime.now(UTC), recipients=[recipient], raw=b"", tags={}, configuration_set="s")
     assert [word for word, _ in tell_sending(mail)] == words
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Fails where it does not come true within seconds."""
+    ends_at = monotonic() + 5
+    while not condition():
+        assert monotonic() < ends_at
+        sleep(0.01)
+
+
+def test_what_can_not_be_read_ends_nothing(world: World) -> None:
+    """Neither an answer of the cloud nor a mail: each is said, once, and the mails behind it are taken."""
+    said: list[str] = []
+    answers = [Response(body=b"<html>")]
+    mails = [make_kept(1), {"id": "m-2"}, make_kept(3)]
+
+    def answer(request: Request) -> Response:
+        after = int(request.target.rpartition("=")[2])
+        return answers[-1] if answers else Response(body=json.dumps(mails[after:]).encode())
+
+    cloud = WebServer(answer)
+    cloud.start("cloud")
+    inbox = Inbox(cloud_port=cloud.port, port=world.gateway.port, topic=TOPIC, origin=ORIGIN, say=said.append)
+    inbox.start()
+    try:
+        wait_for(lambda: len(said) == 1)
+        sleep(2 * LOOK_AGAIN_S)
+        answers.append(Response(status=500, body=b'{"message": "broken"}'))
+        wait_for(lambda: len(said) == 2)
+        answers.append(Response(body=b"7"))
+        wait_for(lambda: len(said) == 3)
+        answers.clear()
+        wait_for(lambda: len(inbox.mails) == 2)
+        sleep(2 * LOOK_AGAIN_S)
+    finally:
+        inbox.stop()
+        cloud.stop()
+    assert [mail.id for mail in inbox.mails] == ["m-3", "m-1"]
+    assert said == [
+        "the inbox can't read which mails were sent: JSONDecodeError",
+        "the inbox can't read which mails were sent: they were answered 500",
+        "the inbox can't read which mails were sent: it is no list",
+        "the inbox can't take a mail: KeyError",
+    ]

@@ -26,6 +26,9 @@ class Queue:
         """Hides a message."""
         self.hidden[given["ReceiptHandle"]] = given["VisibilityTimeout"]
 
+    def close(self) -> None:
+        """SES's client drops its connections."""
+
     def get(self, key: str) -> StoredObject:
         """An object that says its own name."""
         return StoredObject(json.dumps({"id": key}).encode(), {})

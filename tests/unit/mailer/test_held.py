@@ -86,6 +86,21 @@ def test_a_pause_reaches_what_waits_for_ses(client: Any) -> None:
     assert world.sender.send(MAIL) == "held_out"
 
 
+@pytest.mark.parametrize("is_paused", [False, True])
+def test_a_test_mail_is_held_by_the_parameter_alone(client: Any, is_paused: bool) -> None:
+    """A pause, begun by somebody or by itself, is of mails to members; a test goes to colleagues."""
+    world = World(client)
+    world.sender.members = Held()  # type: ignore[assignment]
+    world.sender.ledger.save_pause(is_paused=True, at="2026-11-21T11:00:00.000Z")
+    world.sender.is_paused = is_paused
+    test = {**MAIL, "kind": "test", "to": "rep@example.com"}
+    if not is_paused:
+        assert world.sender.send(test) == "held_out"
+        return
+    with pytest.raises(LaterError):
+        world.sender.send(test)
+
+
 class Held:
     """Sends nothing."""
 

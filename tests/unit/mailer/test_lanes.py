@@ -2,8 +2,10 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
 import pytest
@@ -26,6 +28,7 @@ class World:
         self.barrier = threading.Barrier(records)
         self.hidden: dict[str, int] = {}
         self.refuses = False
+        self.closed = 0
         self.waiting: list[Waiting] = []
 
     def get(self, key: str) -> Stored:
@@ -47,6 +50,10 @@ class World:
         if self.refuses:
             raise ClientError({"Error": {"Code": "ServiceUnavailable"}}, "ChangeMessageVisibility")
         self.hidden[given["ReceiptHandle"]] = given["VisibilityTimeout"]
+
+    def close(self) -> None:
+        """SES's client drops its connections."""
+        self.closed += 1
 
     def handle(self, *names: str) -> list[str]:
         """Hands these objects over; the messages that are to come again."""
@@ -71,6 +78,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     for name in ("_sender", "_pace", "_unsubscribe_keys", "_notification_secrets"):
         monkeypatch.setattr(app, name, lambda: world)
     app._lanes.cache_clear()
+    monkeypatch.setattr(app, "_worked_at", 0.0)
     yield world
     app._lanes().shutdown()
     app._lanes.cache_clear()
@@ -98,3 +106,53 @@ def test_message_that_cannot_be_hidden_comes_again_sooner(world: World) -> None:
     world.barrier = threading.Barrier(2)
     world.refuses = True
     assert world.handle("later-1", "n-1") == ["later-1"]
+
+
+def test_connections_to_ses_that_idled_are_dropped(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SES may have closed them while the function was frozen, and a mail by such a one would be told as unknown."""
+    world.barrier = threading.Barrier(1)
+    monkeypatch.setattr(app, "_worked_at", time.time())
+    world.handle("n-1")
+    world.handle("n-2")
+    assert world.closed == 0
+    monkeypatch.setattr(app, "_worked_at", time.time() - app.IDLE_SECONDS)
+    world.handle("n-3")
+    assert world.closed == 1
+    world.handle("n-4")
+    assert world.closed == 1
+
+
+def test_client_of_ses_goes_on_when_it_was_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It connects anew."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            ports.add(self.client_address[1])
+            self.send_response(200)
+            self.send_header("content-length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    ports: set[int] = set()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads, server.block_on_close = True, False
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", f"http://127.0.0.1:{server.server_address[1]}")
+        app._client.cache_clear()
+        client = app._client("sesv2")
+        app._client.cache_clear()
+        for expected in (1, 1, 2):
+            if expected == 2:
+                client.close()
+            client.get_account()
+            assert len(ports) == expected
+        client.close()
+        server.shutdown()

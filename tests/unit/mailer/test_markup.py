@@ -62,6 +62,16 @@ def test_places_where_it_does_not(source: str, line: int) -> None:
         ("<a\nhref = 'java&#115;cript:x'>", True),
         ("<img src='data:image/svg+xml' alt=''><form action='data:text/html,x'>", True),
         ("<td background='file:///etc'>", True),
+        ('<a/href="javascript:x">', True),
+        ('<a title="x"href="javascript:x">', True),
+        ("<a title='x>' HREF = 'javascript:x'>", True),
+        ("<svg><a xlink:href='javascript:x'/></svg>", True),
+        ("<!--[if mso]><v:rect href='javascript:x'></v:rect><![endif]-->", True),
+        ("<!--[if mso]><v:rect href='https://a.example'></v:rect><![endif]-->", False),
+        ("<p>write href=javascript:x, or src = 'data:x'</p>", False),
+        ("<p title='a href=javascript:x'>a</p>", False),
+        ("<a href>a</a>", False),
+        ("<p>a</p><![what]>", True),
     ],
 )
 def test_where_links_lead(html: str, is_bad: bool) -> None:

@@ -7,7 +7,8 @@ from email.policy import default as modern
 
 import pytest
 
-from mailer.mime import AddressError, Envelope, build_mail, read_address
+from common.addresses import AddressError, read_address
+from mailer.mime import Envelope, build_mail
 from mailer.templates import Rendered
 from mailer.unsubscribing import Subscription, make_token, read_keys, read_token
 

@@ -1,5 +1,6 @@
 """What becomes of attempts."""
 
+import socket
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -19,9 +20,9 @@ from mailer.outcomes import (
     postpone,
     read_retry_after,
 )
-from mailer.outgoing import Answer, ForbiddenTargetError, Outgoing
+from mailer.outgoing import Answer, ForbiddenTargetError, NoAnswerError, Outgoing
 from mailer.ses import send_mail
-from mailer.slack import build_blocks
+from mailer.slack import build_blocks, send_slack
 from mailer.webhooks import build_webhook, send_webhook, sign
 from providers import WebhookRequest
 from providers._standard_webhooks import check_standard_webhook
@@ -72,12 +73,32 @@ class Answering(Outgoing):
         (Answer(503, {"retry-after": "Sat, 21 Nov 2026 12:10:00 GMT"}, b""), RETRYING, timedelta(minutes=10)),
         (Answer(500, {}, b""), RETRYING, None),
         (TimeoutError(), RETRYING, None),
+        (NoAnswerError("TimeoutError"), RETRYING, None),
         (ForbiddenTargetError("it is inner"), FAILED, None),
     ],
 )
 def test_answers_of_webhooks(answer: Answer | Exception, state: str, pause: timedelta | None) -> None:
     """Gone is gone; what may be better later is tried again, when the other side asks for it."""
     outcome = send_webhook(Answering(answer), "https://a.example", "id", b"{}", SECRETS, NOW)
+    assert (outcome.state, outcome.pause) == (state, pause)
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "pause"),
+    [
+        (Answer(200, {}, b"ok"), SENT, None),
+        (Answer(404, {}, b"no_service"), FAILED, None),
+        (Answer(429, {"retry-after": "90"}, b""), RETRYING, timedelta(seconds=90)),
+        (Answer(503, {"retry-after": "90"}, b""), UNKNOWN, None),
+        (ConnectionRefusedError(), RETRYING, None),
+        (socket.gaierror(), RETRYING, None),
+        (NoAnswerError("TimeoutError"), UNKNOWN, None),
+        (ForbiddenTargetError("it is inner"), FAILED, None),
+    ],
+)
+def test_answers_of_slack(answer: Answer | Exception, state: str, pause: timedelta | None) -> None:
+    """It knows no id that came before: what may have been posted is not posted again by itself."""
+    outcome = send_slack(Answering(answer), "https://a.example", BODY, NOW)
     assert (outcome.state, outcome.pause) == (state, pause)
 
 

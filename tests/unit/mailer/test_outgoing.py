@@ -2,9 +2,11 @@
 
 import datetime as dt
 import ipaddress
+import socket
 import ssl
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from mailer.outgoing import LONGEST_ANSWER, ForbiddenTargetError, Outgoing, check_address
+from mailer import outgoing as posting
+from mailer.outgoing import LONGEST_ANSWER, ForbiddenTargetError, NoAnswerError, Outgoing, check_address
 
 # Addresses that stand for the machine itself, its network, its cloud's metadata, or nobody.
 INNER = (
@@ -79,12 +82,18 @@ class Target:
         self.status, self.answer = 200, b"ok"
         self.headers: dict[str, str] = {}
         self.certificate = make_certificate(folder)
+        self.trickle: Iterable[bytes] = ()  # sent instead of an answer, one at a time
         target = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 length = int(self.headers.get("content-length", 0))
                 target.asked.append((self.path, dict(self.headers), self.rfile.read(length)))
+                for piece in target.trickle:
+                    time.sleep(0.1)
+                    self.wfile.write(piece)
+                if target.trickle:
+                    return
                 self.send_response(target.status)
                 for name, value in target.headers.items():
                     self.send_header(name, value)
@@ -194,4 +203,65 @@ def test_next_address_is_tried_where_there_is_no_way_to_the_first(target: Target
     with pytest.raises(OSError, match=r"unreachable|refused|route"):
         Outgoing(["hooks.example.com"], resolve=lambda _host, _port: ["::2"]).post(
             "https://hooks.example.com/", b"", {}
+        )
+
+
+@pytest.mark.parametrize("trickle", [[b"H"] * 100, [b"HTTP/1.1 200 OK\r\n", b"\r\n", *[b"x"] * 100]])
+def test_answer_that_trickles_in_has_one_deadline(
+    target: Target, monkeypatch: pytest.MonkeyPatch, trickle: list[bytes]
+) -> None:
+    """Of the whole post, however short each wait for a piece of it is. It may have been taken."""
+    monkeypatch.setattr(posting, "POST_SECONDS", 0.5)
+    target.trickle = trickle
+    outgoing, url = make_outgoing(target)
+    begun = time.monotonic()
+    with pytest.raises(NoAnswerError):
+        outgoing.post(url, b"{}", {})
+    assert time.monotonic() - begun < 1.5
+    assert len(target.asked) == 1
+
+
+def test_handshake_and_connection_have_the_same_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody who takes connections and says nothing. Nothing was asked, so it is no `NoAnswerError`."""
+    monkeypatch.setattr(posting, "POST_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        outgoing = Outgoing(["hooks.example.com"], resolve=lambda _host, _port: ["127.0.0.1"])
+        begun = time.monotonic()
+        with pytest.raises(TimeoutError):
+            outgoing.post(f"https://hooks.example.com:{port}/", b"", {})
+    assert time.monotonic() - begun < 1.5
+
+
+def test_some_addresses_are_tried_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who owns a name may give it hundreds; all of them are checked, and each that is tried has less time."""
+    tried: list[tuple[str, float]] = []
+
+    def connect(address: tuple[str, int], seconds: float) -> socket.socket:
+        tried.append((address[0], seconds))
+        time.sleep(0.02)
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    monkeypatch.setattr(posting, "POST_SECONDS", 1)
+    addresses = [f"8.8.8.{number}" for number in range(1, 9)]
+    with pytest.raises(TimeoutError):
+        Outgoing(resolve=lambda _host, _port: addresses).post("https://hooks.example.com/", b"", {})
+    assert [address for address, _ in tried] == addresses[: posting.MOST_ADDRESSES]
+    seconds = [each for _, each in tried]
+    assert seconds == sorted(seconds, reverse=True)
+    assert seconds[-1] < seconds[0] <= 1
+    with pytest.raises(ForbiddenTargetError):
+        Outgoing(resolve=lambda _host, _port: [*addresses, "10.0.0.1"]).post("https://hooks.example.com/", b"", {})
+
+
+def test_answer_that_is_cut_off_may_have_been_taken(target: Target) -> None:
+    """The connection stood: whether the other side took the post nobody knows."""
+    target.trickle = [b"HTTP/1.1 "]
+    outgoing, url = make_outgoing(target)
+    with pytest.raises(NoAnswerError):
+        outgoing.post(url, b"{}", {})
+    with pytest.raises(ConnectionRefusedError):
+        Outgoing(["hooks.example.com"], resolve=lambda _host, _port: ["127.0.0.1"]).post(
+            "https://hooks.example.com:1/", b"", {}
         )

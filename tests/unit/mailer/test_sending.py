@@ -360,6 +360,24 @@ def test_digest_is_one_mail_whatever_a_title_holds(client: Any) -> None:
     assert "malformed" in world.reports[-1]["error"]
 
 
+def test_digest_goes_to_the_address_that_it_names(client: Any) -> None:
+    """SES is told the same address as `To`, in ASCII."""
+    world = World(client)
+    asked: list[dict[str, Any]] = []
+
+    def send_email(**given: Any) -> dict[str, str]:
+        asked.append(given)
+        return {"MessageId": "m"}
+
+    world.send_email = send_email  # type: ignore[method-assign]
+    channel = {"email": {"to": ["ada@b\u00fccher.example", " bob@example.com"]}}
+    notification = {**BODY["notification"], "channel": channel}
+    assert world.sender.send({**BODY, "id": "a", "notification": notification}) == "sent"
+    (given,) = asked
+    assert given["Destination"]["ToAddresses"] == ["ada@xn--bcher-kva.example", "bob@example.com"]
+    assert b"\r\nTo: ada@xn--bcher-kva.example, bob@example.com\r\n" in given["Content"]["Raw"]["Data"]
+
+
 def test_tags_lead_back_to_where_a_mail_came_from() -> None:
     """SES tells them with each event: the outbox's id, the notification, and of a mail to a member its template."""
     tags = {"mailwake-id": "a", "mailwake-notification": "team"}

@@ -53,6 +53,18 @@ TEMPLATE: dict[str, Any] = {
         ("text", "{{ events.append(1) }}", "line 1: only these can be called"),
         ("text", "{% set user = 1 %}", "line 1: user can't be set"),
         ("text", "\n{% set a = 'a' ~ 'b' %}", "line 2: set takes what is there"),
+        ("text", "{% set a = [user.id, user.id] %}\n{% set b = [a, a] %}", "line 1: set takes what is there"),
+        ("text", "\n{% set a = user.id, user.id %}", "line 2: set takes what is there"),
+        ("text", "{% set a = {'b': user.id} %}", "line 1: set takes what is there"),
+        ("text", "{% set a = user.traits.get('b', [user.id, user.id]) %}", "line 1: set takes what is there"),
+        ("text", "\n{{ 1.5 | round(1000000000) }}", "line 2: round takes"),
+        ("text", "{{ 1.5 | round(11) }}", "line 1: round takes"),
+        ("text", "{{ 1.5 | round(-1) }}", "line 1: round takes"),
+        ("text", "{{ 1.5 | round(precision=11) }}", "line 1: round takes"),
+        ("text", "{{ 1.5 | round(user.traits.n, 'ceil') }}", "line 1: round takes"),
+        ("text", "{{ events | map('round', precision=11) | list }}", "line 1: map takes"),
+        ("text", "{{ 1.5 | round(*user.traits.list) }}", "line 1: a filter takes no *"),
+        ("text", "{{ events | map(**user.traits.options) | list }}", "line 1: a filter takes no *"),
         ("text", "{% set a %}b{% endset %}", "line 1: a block of set can't"),
         ("text", "{% with a = 'b' %}{% endwith %}", "line 1: with can't"),
         ("text", "{{ 'ab' | replace('a', 'b') }}", "line 1: No filter named 'replace'"),
@@ -85,6 +97,10 @@ TEMPLATE: dict[str, Any] = {
         ("html", "\ud800", "is a text"),
         ("topic", "On boarding", "is 1 to 100 characters"),
         ("reply_to", "a@example.com\r\nBcc: b@example.com", "is an address"),
+        ("reply_to", "help@localhost", "is an address"),
+        ("reply_to", "a..b@example.com", "is an address"),
+        ("reply_to", "a@b@example.com", "is an address"),
+        ("reply_to", 1, "is an address"),
     ],
 )
 def test_fault_is_told_when_a_template_is_saved(part: str, source: Any, reason: str) -> None:
@@ -126,7 +142,8 @@ def test_faults_of_declarations_are_told_with_their_place() -> None:
         "{{ (user.traits.seats - user.traits.used) // 2 }}, {{ user.traits.share | round(1) }}{{ -user.traits.a }}",
         "{% for name, value in user.traits.plans.items() %}{{ name }}: {{ value.price + 1 }}{% endfor %}",
         "{% for plan in user.traits.plans %}{{ loop.index }} {{ plan | upper }}{% else %}none{% endfor %}",
-        "{{ user.traits.plans | map(attribute='name') | sort | join(', ') }} {{ user.traits.plans | length }}",
+        "{{ aggregates.calls | round(10, 'ceil') | round(precision=0) }} {{ events | map('length') | list | length }}",
+        "{{ user.traits.plans | map(attribute='a', default='') | sort | join(', ') }} {{ user.traits.plans | length }}",
         "{{ user.traits.plans | sum(attribute='price') }} {{ user.traits.a ~ 1 }} {{ 1 + user.traits.a }}",
         "{% if 'a' in user.traits.list and user.traits.n >= 3 and company.traits.plan == 'pro' %}a{% endif %}",
         "{{ user.traits.since[:4] }} {{ user.traits.name.split(' ')[0] }} {{ user.traits['a b'].upper() }}",
@@ -139,6 +156,12 @@ def test_what_a_member_may_have_is_taken(source: str) -> None:
     """Nobody knows which traits there are, nor of what type."""
     check_template({**TEMPLATE, "text": source})
     check_template({**TEMPLATE, "html": f"<p>{source}</p>"})
+
+
+def test_answers_go_where_mails_can() -> None:
+    """What is saved is what the mail is built with, so that no mail fails by it."""
+    for address in ("help@example.com", "hilfe@b\u00fccher.example"):
+        check_template({**TEMPLATE, "reply_to": address})
 
 
 def test_made_up_members_have_what_members_have() -> None:

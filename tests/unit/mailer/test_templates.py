@@ -215,3 +215,10 @@ def test_what_is_no_text_is_not_shown() -> None:
     """Nothing of Python's own gets into a mail."""
     with pytest.raises(RenderError, match="text, line 1: TypeError"):
         render({**TEMPLATE, "text": "{{ events | map(attribute='event_key') }}"}, make_context(BODY, "https://u"))
+
+
+def test_links_are_looked_for_in_the_time_of_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's parser reads tags that don't end again and again."""
+    monkeypatch.setattr(templates, "PATIENCE", 0.5)
+    with pytest.raises(RenderError, match="html: it takes more than"):
+        render({**TEMPLATE, "html": "<a " * 10_000}, make_context(BODY, "https://u"))

@@ -14,8 +14,9 @@ from fast_mail_parser import parse_email
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from common.addresses import AddressError, read_address
 from mailer.digests import build_digest
-from mailer.mime import POLICY, AddressError, Envelope, build_mail, clean, clean_line, read_address
+from mailer.mime import POLICY, Envelope, build_mail, clean, clean_line
 from mailer.templates import Rendered, make_context, render
 
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
