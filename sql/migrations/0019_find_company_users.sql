@@ -27,4 +27,7 @@ WHERE w.company_id IS NOT NULL
                     AND (newer.at, newer.value COLLATE "C", newer.identity_id)
                         > (w.at, w.value COLLATE "C", w.identity_id));
 
+-- What a company's people did without naming a company; calls name one nearly always.
+CREATE INDEX activities_unnamed ON activities (identity_id) WHERE company_id IS NULL AND identity_id IS NOT NULL;
+
 GRANT SELECT ON company_people TO mailwake_evaluator;
