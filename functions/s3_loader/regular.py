@@ -6,9 +6,7 @@ a client) it gives back as JSON, and keeps the key that it gets for it. Without 
 """
 
 import ctypes
-import logging
 import os
-import sys
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from ctypes import (
@@ -26,7 +24,6 @@ from ctypes import (
 )
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, cast
 
 import msgspec
@@ -40,17 +37,14 @@ from providers._sparkpost_regular import CLASSES, FIELDS
 from providers.sparkpost import NAME, SENDER_FIELDS, TYPES, build_shared, find_kind, read_reply
 from s3_loader.batches import Expired
 from s3_loader.dimensions import Dimensions
+from s3_loader.library import open_library
 from s3_loader.suppressing import ENDING
 
-LIBRARY = "libregular.so"  # beside the third-party packages: of the layer, or of the environment
-VERSION = 1
 REMEMBERED = 64 * 1024 * 1024  # bytes that the library's tables may take from one body to the next
 # SparkPost's type → its class. What forbids to mail somebody must be looked at in Python (s3_loader.suppressing).
 RENDERED_TYPES = {
     name: event_class for name, (event_class, ours) in TYPES.items() if event_class in CLASSES and ours not in ENDING
 }
-
-log = logging.getLogger(__name__)
 
 _KINDS, _SENDERS, _MAILINGS, _RECEIVERS, _CLIENTS, _REPLIES, _ADDRESSES, _USERS = range(8)
 
@@ -235,25 +229,13 @@ def open_renderer(dimensions: Dimensions) -> Renderer | None:
 
 @cache
 def _open_library() -> ctypes.CDLL | None:
-    path = next((path for place in sys.path if (path := Path(place, LIBRARY)).is_file()), None)
-    try:
-        library = None if path is None else ctypes.CDLL(str(path))
-        if library is None or library.regular_version() != VERSION:
-            log.warning("%s is missing or another version: SparkPost's bodies are rendered in Python", LIBRARY)
-            return None
-    except (OSError, AttributeError):
-        log.warning("%s can't be used: SparkPost's bodies are rendered in Python", LIBRARY)
-        return None
-    names = POINTER(c_char_p)
-    handle, numbers = c_size_t, c_size_t
-    for name, result, *arguments in (
+    names, handle, numbers = POINTER(c_char_p), c_size_t, c_size_t
+    functions: list[tuple[Any, ...]] = [
         ("new", handle, names, c_size_t, names, names, c_size_t, c_char_p, c_int64, c_uint8, c_uint64),
         ("free", None, handle),
         ("forget", None, handle),
         ("scan", c_bool, handle, c_char_p, c_size_t, c_int64, c_int64),
         ("learn", c_bool, handle, c_uint32, numbers, c_size_t),
         ("render", c_bool, handle, c_int32, c_char_p, c_size_t, numbers, c_size_t),
-    ):
-        function = getattr(library, f"regular_{name}")
-        function.restype, function.argtypes = result, arguments
-    return library
+    ]
+    return open_library("regular", "SparkPost's bodies", functions)

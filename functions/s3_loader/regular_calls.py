@@ -7,34 +7,28 @@ rows are made, when COPY asks for them. Without the library everything goes in P
 """
 
 import ctypes
-import logging
 import os
-import sys
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from ctypes import Structure, c_bool, c_char_p, c_int32, c_int64, c_size_t, c_uint8, c_uint32, c_uint64, string_at
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from common.activities import COMPANY, USER, Identity, Operation
 from common.details import find_dictionary, pack_segments
-from s3_loader.regular import LIBRARY
+from s3_loader.library import open_library
 from s3_loader.short_keys import ShortKeys
 from sources._fields import find_salt
 from sources._moesif_regular import read_operation
 from sources._moesif_sent import SOURCE
 
-VERSION = 1
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 REMEMBERED = 64 * 1024 * 1024  # bytes that the library's tables may take from one body to the next
 USUAL = 2 * 1024 * 1024  # bytes of the details of nearly every body; memory for more is not kept for the next one
-
-log = logging.getLogger(__name__)
 
 _OPERATIONS, _AGENTS, _USERS, _COMPANIES = _TABLES = range(4)
 _decode_operations = msgspec.json.Decoder(list[tuple[str, str, int | None, str | None, str | None]]).decode
@@ -261,17 +255,8 @@ def open_scanner(keys: ShortKeys) -> Scanner | None:
 
 @cache
 def _open_library() -> ctypes.CDLL | None:
-    path = next((path for place in sys.path if (path := Path(place, LIBRARY)).is_file()), None)
-    try:
-        library = None if path is None else ctypes.CDLL(str(path))
-        if library is None or library.calls_version() != VERSION:
-            log.warning("%s is missing or another version: API calls are rendered in Python", LIBRARY)
-            return None
-    except (OSError, AttributeError):
-        log.warning("%s can't be used: API calls are rendered in Python", LIBRARY)
-        return None
     handle, address = c_size_t, c_size_t
-    for name, result, *arguments in (
+    functions: list[tuple[Any, ...]] = [
         ("new", handle, c_int64, c_uint8, c_uint64),
         ("free", None, handle),
         ("forget", None, handle),
@@ -281,7 +266,5 @@ def _open_library() -> ctypes.CDLL | None:
         ("learn", c_bool, handle, c_uint32, address, c_size_t),
         ("touch", c_bool, handle, handle),
         ("render", c_bool, handle, handle, c_int32, c_char_p, c_size_t, address, c_size_t),
-    ):
-        function = getattr(library, f"calls_{name}")
-        function.restype, function.argtypes = result, arguments
-    return library
+    ]
+    return open_library("calls", "API calls", functions)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from s3_loader.regular import LIBRARY
+from s3_loader.library import LIBRARY
 from tests.template.conftest import ROOT, read_template
 from tests.template.reading import list_lazy, read_needs
 

@@ -10,7 +10,6 @@
 #include "tables.h"
 
 #define PUBLIC __attribute__((visibility("default")))
-#define VERSION 1 /* of what Python calls */
 #define LARGEST_BODY ((size_t)1 << 28)
 #define LONGEST_ID 600   /* bytes here, of a text with its escapes: no fewer than characters */
 #define LONGEST_TEXT 300
@@ -728,14 +727,7 @@ PUBLIC bool calls_scan(Scanner *s, Scan *scan, const uint8_t *body, size_t size,
 
 /* The keys of all of a table's entries that have none, in their order. */
 PUBLIC bool calls_learn(Scanner *s, uint32_t number, const int64_t *keys, size_t count) {
-    if (number >= TABLES) return false;
-    Table *table = &s->tables[number];
-    Entry *entries = (Entry *)(void *)table->entries.at;
-    if (count != table->entries.size / sizeof(Entry) - table->known) return false;
-    for (size_t fresh = 0; fresh < count; fresh++) entries[table->known + fresh].key = keys[fresh];
-    table->known += count;
-    table->known_text = table->texts.size;
-    return true;
+    return number < TABLES && learn(&s->tables[number], keys, count);
 }
 
 /* Finds the keys of whom a scan touches. False where some have none yet. */

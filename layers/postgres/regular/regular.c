@@ -12,7 +12,6 @@
 #include "tables.h"
 
 #define PUBLIC __attribute__((visibility("default")))
-#define VERSION 1 /* of what Python calls */
 #define LONGEST_INDEXED 600 /* bytes here: no fewer than characters */
 #define LARGEST_BODY ((size_t)1 << 28)
 #define MOST_ODD 10000 /* items of a body; a list of millions would take much memory */
@@ -491,14 +490,7 @@ PUBLIC bool regular_scan(Renderer *r, const uint8_t *body, size_t size, int64_t 
 
 /* The keys of a table's fresh entries, in their order. */
 PUBLIC bool regular_learn(Renderer *r, uint32_t number, const int64_t *keys, size_t count) {
-    if (number >= TABLES) return false;
-    Table *table = &r->tables[number];
-    Entry *entries = (Entry *)(void *)table->entries.at;
-    if (count != table->entries.size / sizeof(Entry) - table->known) return false;
-    for (size_t fresh = 0; fresh < count; fresh++) entries[table->known + fresh].key = keys[fresh];
-    table->known += count;
-    table->known_text = table->texts.size;
-    return true;
+    return number < TABLES && learn(&r->tables[number], keys, count);
 }
 
 /* Writes the rows of the events that were scanned. `frames`: their compressed details, `sizes` of each. */

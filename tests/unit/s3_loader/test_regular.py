@@ -12,7 +12,7 @@ from bench.traffic import batches
 from common.events import Event, Unparseable
 from providers import sparkpost
 from providers._sparkpost_regular import FIELDS, parse_regular
-from s3_loader import regular
+from s3_loader import library, regular
 from s3_loader.batches import Expired
 from s3_loader.dimensions import Dimensions
 from s3_loader.regular import Rendered, Renderer, open_renderer, place
@@ -474,7 +474,7 @@ def test_missing_library_is_said_once(
     open_library = regular._open_library.__wrapped__
     assert open_library() is None
     assert "is missing" in caplog.text
-    (tmp_path / regular.LIBRARY).write_bytes(b"none")
+    (tmp_path / library.LIBRARY).write_bytes(b"none")
     assert open_library() is None
     assert "can't be used" in caplog.text
     monkeypatch.setattr(regular, "_open_library", lambda: None)

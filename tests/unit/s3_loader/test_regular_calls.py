@@ -15,7 +15,7 @@ from s3_loader import regular_calls
 from s3_loader.activity_rows import render_activities
 from s3_loader.batches import Batch, Limits
 from s3_loader.contents import count_items, join_contents, list_hours, read_content
-from s3_loader.regular import LIBRARY
+from s3_loader.library import LIBRARY
 from s3_loader.regular_calls import Scanned, Scanner, open_scanner
 from s3_loader.short_keys import ShortKeys
 from sources import _moesif_regular, find_source, moesif
