@@ -102,6 +102,23 @@ def test_hostile_batch_makes_few_rows(connect: Connect) -> None:
     assert select(loader, "SELECT quarantine_count FROM batches") == [(1500,)] * 2
 
 
+def test_identities_are_found_by_their_index(connect: Connect) -> None:
+    """Also by a connection that began when there were next to none, and before any ANALYZE."""
+    connection = connect("mailwake_loader")
+    for number in range(12):  # Postgres keeps the plan of the first few
+        calls = [make_call(20 * number + each, user_id=f"user-{number}-{each}") for each in range(20)]
+        load(connection, make_batch("moesif", "events", calls, key=f"calls-{number}"))
+    connection.autocommit = True
+    read = (
+        "SELECT pg_stat_force_next_flush(); SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'identities'"
+    )
+    before = select(connection, read)
+    again = [make_call(1000 + each, user_id=f"user-0-{each}") for each in range(20)]
+    load(connection, make_batch("moesif", "events", again, key="again"))
+    select(connection, read)
+    assert select(connection, read) == before
+
+
 def test_nothing_counts_twice(connect: Connect) -> None:
     """The same object, the same call in another batch, and twice in one."""
     loader = connect("mailwake_loader")
