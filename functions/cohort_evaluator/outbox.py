@@ -8,9 +8,8 @@ from common.objects import Bucket
 
 PREFIX: Final = "outbox/"
 AT_ONCE: Final = 50
-MOST_BYTES: Final = (
-    16_000_000  # of a group, or one object that is larger: four times as much where Python holds an emoji
-)
+# Of a group; one object may be larger. Python holds texts with an emoji in four times as many.
+MOST_BYTES: Final = 16_000_000
 TAKE: Final = """
 WITH oldest AS MATERIALIZED (
     SELECT id, body::text AS body, created_at FROM outbox ORDER BY created_at, id LIMIT %s FOR UPDATE SKIP LOCKED),
