@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from statistics import median
 
 import psycopg2
@@ -31,6 +32,7 @@ from s3_loader.activity_rows import render_activities
 from s3_loader.batches import Batch, Limits
 from s3_loader.behaviour import COPY_ACTIVITIES, BehaviourLoader
 from s3_loader.contents import read_content
+from s3_loader.loading import Outcome
 from s3_loader.rows import HEADER, TRAILER
 from sources import find_source
 
@@ -71,19 +73,20 @@ def _measure_load(server: Postgres, bodies: list[bytes]) -> list[Figure]:
     *turns, rest = [bodies[first : first + turn] for first in range(0, len(bodies), turn)]
     with (
         closing(psycopg2.connect(server.dsn(LOADER, DATABASE), options="-c timezone=UTC")) as connection,
+        closing(psycopg2.connect(server.dsn(LOADER, DATABASE), options="-c timezone=UTC")) as aside,
         closing(psycopg2.connect(server.dsn(LOADER, RAW), options="-c timezone=UTC")) as raw,
     ):
         for some in turns:
             batches = [_make_batch(body) for body in some]
-            own, own_cpu, events = _load(loader, connection, batches, TOGETHER)
+            own, own_cpu, events = _load(loader, (connection, aside), batches, TOGETHER)
             cpu += own_cpu
             beside = _copy(raw, loader, batches)
             rates.append((events / own, events / beside))
             say(f"  calls: loader {events / own:,.0f}/s, raw COPY {events / beside:,.0f}/s, ratio {beside / own:.2f}")
         small = [_make_batch(body) for body in _split(rest)]
         half = len(small) // 2
-        one_by_one, _, few = _load(loader, connection, small[:half], 1)
-        at_once, _, others = _load(loader, connection, small[half:], TOGETHER)
+        one_by_one, _, few = _load(loader, (connection, aside), small[:half], 1)
+        at_once, _, others = _load(loader, (connection, aside), small[half:], TOGETHER)
     own_rate, raw_rate = (median(column) for column in zip(*rates, strict=True))
     return [
         Figure(
@@ -111,16 +114,17 @@ def _split(bodies: list[bytes]) -> Iterator[bytes]:
 
 
 def _load(
-    loader: BehaviourLoader, connection: Connection, batches: list[Batch], together: int
+    loader: BehaviourLoader, connections: tuple[Connection, Connection], batches: list[Batch], together: int
 ) -> tuple[float, float, int]:
     """Seconds, seconds of CPU, and calls."""
     source = find_source("moesif")
     assert source is not None
+    read = partial(loader.read, source, limits=LIMITS)
     events, at, cpu_at = 0, time.perf_counter(), time.process_time()
     for first in range(0, len(batches), together):
-        some = [(batch, loader.read(source, batch, LIMITS)) for batch in batches[first : first + together]]
-        for load in loader.load_together(connection, some):
-            if load.duplicates or load.quarantined or load.expired:
+        loads = loader.load_together(*connections, batches[first : first + together], read)
+        for load in loads.values():
+            if load.outcome is not Outcome.LOADED or load.duplicates or load.quarantined or load.expired:
                 raise RuntimeError(f"not all calls were loaded: {load}")
             events += load.events
     return time.perf_counter() - at, time.process_time() - cpu_at, events

@@ -36,7 +36,7 @@ class Loaded:
 
 
 class LoadProcess:
-    """Loads on demand, in one process and over one connection."""
+    """Loads on demand, in one process."""
 
     def __init__(self, pipe: Pipe) -> None:
         self._pipe = pipe
@@ -87,9 +87,13 @@ def _serve(pipe: Pipe, dsn: str, bodies: Blobs) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     logging.disable(logging.INFO)
     memory = _Memory()
-    with closing(psycopg2.connect(dsn, options="-c timezone=UTC")) as connection:
+    with (
+        closing(psycopg2.connect(dsn, options="-c timezone=UTC")) as connection,
+        closing(psycopg2.connect(dsn, options="-c timezone=UTC")) as aside,
+    ):
         service = LoaderService(
             database=Database(lambda: connection),
+            aside=Database(lambda: aside),
             max_event_age=LIMITS.oldest,
             retention_months=12,
             activity_retention_weeks=53,

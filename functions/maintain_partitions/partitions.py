@@ -84,10 +84,12 @@ def _keep_weeks(connection: Connection, instant: datetime, retention_weeks: int)
 def _delete_unused(connection: Connection) -> int:
     """Deletes the mailings whose events were dropped; the other dimensions stay small by themselves.
 
-    Loads wait meanwhile: one could be about to point at such a mailing, and is told to forget what it remembers.
+    Loads wait meanwhile: one could be about to point at such a mailing, and is told to forget what it remembers. It is
+    told after the deletion: who sees the new number inserts what is deleted once more, as soon as we are done.
     """
     with connection, connection.cursor() as cursor:
         cursor.execute("LOCK TABLE ONLY events IN SHARE MODE")
-        cursor.execute("SELECT nextval('dimensions_generation')")
         cursor.execute(DELETE_UNUSED_MAILINGS)
-        return cursor.rowcount
+        deleted = cursor.rowcount
+        cursor.execute("SELECT nextval('dimensions_generation')")
+        return deleted

@@ -5,9 +5,9 @@ batch by batch.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from itertools import chain
 from operator import attrgetter
 from typing import IO, Any, cast
 
@@ -101,78 +101,109 @@ class BehaviourLoader:
 
     def load(self, connection: Connection, batch: Batch, content: Content, *, replay: bool = False) -> Load:
         """Loads a batch whole or not at all. Raises `psycopg2.Error` with the transaction rolled back."""
-        batches = [(batch, content)]
-        connection.autocommit = True
         try:
-            (load,) = self._load(connection, batches, replay=replay, anew=not replay)
+            return self._load(connection, batch, content, replay=replay, anew=not replay)
         except psycopg2.Error as failure:
             if replay or failure.pgcode not in CONFLICTS:
                 raise
-            (load,) = self._load(connection, batches, replay=replay, anew=False)
-        return load
+            return self._load(connection, batch, content, replay=replay, anew=False)
 
-    def load_together(self, connection: Connection, batches: Sequence[tuple[Batch, Content]]) -> list[Load]:
-        """Loads batches, of objects of their own, in one transaction: all or none.
+    def load_together(
+        self,
+        connection: Connection,
+        aside: Connection,
+        batches: Sequence[Batch],
+        read: Callable[[Batch], Content | None],
+    ) -> dict[str, Load]:
+        """Loads batches, of objects of their own, in one transaction: all or none. Returned by their objects' keys.
 
-        Raises `psycopg2.Error` also where a batch holds something that is there already.
+        What a batch says is read when it is its turn, None to leave it out: so the database takes one in while the next
+        is read, and is asked over `aside` for the keys that are new. Raises `psycopg2.Error` also where a batch holds
+        something that is there already.
         """
-        connection.autocommit = True
-        return self._load(connection, batches, replay=False, anew=True)
+        aside.autocommit = True
+        with connection.cursor() as cursor, aside.cursor() as asking:
+            known, ids = self._look(connection, cursor, batches)
+            loads = dict.fromkeys(known, Load(Outcome.ALREADY_LOADED))
+            if len(known) == len(batches):
+                return loads
+            contents: list[Content] = []
+            statements: list[Statement] = []
+            touched = Touched()
 
-    def _load(
-        self, connection: Connection, batches: Sequence[tuple[Batch, Content]], *, replay: bool, anew: bool
-    ) -> list[Load]:
-        self._prepared.use(connection)
-        with connection.cursor() as cursor:
-            look = LOOK, ([batch.object_key for batch, _ in batches], len(batches))
-            cursor.execute(self._prepared.build(cursor, [look]))
-            ((known, new_ids, generation),) = cursor.fetchall()
-            found = [known.get(batch.object_key) for batch, _ in batches]
-            chosen = [replay or one is None for one in found]
-            if not any(chosen):
-                return [Load(Outcome.ALREADY_LOADED)] * len(batches)
-            contents = [content for (_, content), wanted in zip(batches, chosen, strict=True) if wanted]
-            ids = [one or new for one, new, wanted in zip(found, new_ids, chosen, strict=True) if wanted]
-            whole = contents[0] if len(contents) == 1 else join_contents(contents)
-            self.keys.use_generation(generation)
-            self._learn(cursor, whole)
-            if not anew:
-                for table, week in list_weeks(whole):  # each in a transaction of its own
-                    cursor.execute(f"SELECT create_{table}_partition(%s)", (week,))
-            try:
-                cursor.execute(BEGIN)
-                ((late_before,),) = cursor.fetchall()
-                rows = chain.from_iterable(
-                    chain(
-                        (scanned.render(batch_id) for scanned in content.scans),
-                        render_activities(content.activities, batch_id, self.keys),
-                    )
-                    for content, batch_id in zip(contents, ids, strict=True)
-                )
-                inserted, duplicates = self._copy(cursor, whole, rows, anew=anew)
-                touched = self._find_touched(whole)
-                self._link(cursor, whole.links, touched)
-                self._save_profiles(cursor, whole.profiles)
-                loads: list[Load] = []
-                statements: list[Statement] = []
-                for (batch, content), one, new_id, wanted in zip(batches, found, new_ids, chosen, strict=True):
-                    if not wanted:
-                        loads.append(Load(Outcome.ALREADY_LOADED))
+            def render() -> Iterator[bytes]:
+                for batch, batch_id in zip(batches, ids, strict=True):
+                    content = None if batch.object_key in known else read(batch)
+                    if content is None:
                         continue
-                    # Several are loaded together only where all is new.
-                    aside, expired = len(content.unparseable), content.expired
-                    loads.append(Load(Outcome.LOADED, count_items(content), duplicates, aside, expired))
-                    statements += save_batch(batch, new_id, loads[-1], one)
-                    statements += content.unparseable.build(batch)
-                if late_hours := find_late_hours(inserted, late_before):
-                    statements.append((MARK_STALE, (late_hours,)))
-                statements += touched.build()
-                cursor.execute(self._prepared.build(cursor, [*statements, COMMIT]))
-            except BaseException:
-                if not connection.closed:
-                    cursor.execute("ROLLBACK")
-                raise
+                    self._learn(asking, content)
+                    yield from self._render(content, batch_id)
+                    contents.append(content)
+                    self._find_touched(content, touched)
+                    load = Load(Outcome.LOADED, count_items(content), 0, len(content.unparseable), content.expired)
+                    loads[batch.object_key] = load
+                    statements.extend(save_batch(batch, batch_id, load, None))
+                    statements.extend(content.unparseable.build(batch))
+
+            with self._transact(cursor) as late_before:
+                _copy(cursor, COPY_ACTIVITIES, render())
+                whole = join_contents(contents)
+                self._learn(asking, whole._replace(activities=[], scans=()))  # what was forgotten since
+                times = [*(one.occurred_at for one in whole.activities), *list_hours(whole)]
+                self._copy_samples(cursor, whole, anew=True)
+                self._commit(cursor, whole, touched, [*statements, *_mark_stale(times, late_before)])
             return loads
+
+    def _load(self, connection: Connection, batch: Batch, content: Content, *, replay: bool, anew: bool) -> Load:
+        with connection.cursor() as cursor:
+            known, (new_id,) = self._look(connection, cursor, [batch])
+            found = known.get(batch.object_key)
+            if found is not None and not replay:
+                return Load(Outcome.ALREADY_LOADED)
+            self._learn(cursor, content)
+            if not anew:
+                for table, week in list_weeks(content):  # each in a transaction of its own
+                    cursor.execute(f"SELECT create_{table}_partition(%s)", (week,))
+            touched = Touched()
+            self._find_touched(content, touched)
+            with self._transact(cursor) as late_before:
+                rows = self._render(content, new_id if found is None else found)
+                times, duplicates = self._copy_activities(cursor, content, rows, anew=anew)
+                duplicates += self._copy_samples(cursor, content, anew=anew)
+                aside, expired = len(content.unparseable), content.expired
+                load = Load(Outcome.LOADED, count_items(content), duplicates, aside, expired)
+                statements = [*save_batch(batch, new_id, load, found), *content.unparseable.build(batch)]
+                self._commit(cursor, content, touched, [*statements, *_mark_stale(times, late_before)])
+            return load
+
+    def _look(
+        self, connection: Connection, cursor: Cursor, batches: Sequence[Batch]
+    ) -> tuple[dict[str, int], list[int]]:
+        """The ids of those that are loaded, by their objects' keys, and a new id for each."""
+        connection.autocommit = True
+        self._prepared.use(connection)
+        look = LOOK, ([batch.object_key for batch in batches], len(batches))
+        cursor.execute(self._prepared.build(cursor, [look]))
+        ((known, ids, generation),) = cursor.fetchall()
+        self.keys.use_generation(generation)
+        return known, ids
+
+    @contextmanager
+    def _transact(self, cursor: Cursor) -> Iterator[datetime | None]:
+        """Begins a transaction, and ends it where it fails. Gives the end of the last hour that is packed."""
+        try:
+            cursor.execute(BEGIN)
+            ((late_before,),) = cursor.fetchall()
+            yield late_before
+        except BaseException:
+            if not cursor.connection.closed:
+                cursor.execute("ROLLBACK")
+            raise
+
+    def _commit(self, cursor: Cursor, content: Content, touched: Touched, statements: Iterable[Statement]) -> None:
+        self._link(cursor, content.links, touched)
+        self._save_profiles(cursor, content.profiles)
+        cursor.execute(self._prepared.build(cursor, [*statements, *touched.build(), COMMIT]))
 
     def _learn(self, cursor: Cursor, content: Content) -> None:
         activities = content.activities
@@ -197,33 +228,37 @@ class BehaviourLoader:
             scanner.learn()
         self.keys.learn_series(cursor, owners)
 
-    def _copy(
-        self, cursor: Cursor, content: Content, activities: Iterable[bytes], *, anew: bool
+    def _render(self, content: Content, batch_id: int) -> Iterator[bytes]:
+        """The rows of a batch's activities; all keys are known."""
+        for scanned in content.scans:
+            yield scanned.render(batch_id)
+        yield from render_activities(content.activities, batch_id, self.keys)
+
+    def _copy_activities(
+        self, cursor: Cursor, content: Content, rows: Iterable[bytes], *, anew: bool
     ) -> tuple[list[datetime], int]:
-        """Copies activities and samples.
+        """The times of those that were new, of scans the hours, and how many were there already."""
+        times = [*(one.occurred_at for one in content.activities), *list_hours(content)]
+        count = len(content.activities) + count_calls(content)
+        if count and anew:
+            _copy(cursor, COPY_ACTIVITIES, rows)
+        elif count:
+            times = _copy_through(cursor, CREATE_INCOMING, COPY_INCOMING, INSERT_INCOMING, rows)
+        return times, 0 if anew else count - len(times)
 
-        Returns the times of the activities that were new, of scans the hours, and how many were there already.
-        """
-        samples = (render_samples(one, self.keys.series[one.labels]) for one in content.series)
-        times, duplicates = [one.occurred_at for one in content.activities], 0
-        hours = list_hours(content)
-        count = len(times) + count_calls(content)
-        if count:
-            direct, create, incoming, insert = COPY_ACTIVITIES, CREATE_INCOMING, COPY_INCOMING, INSERT_INCOMING
-            inserted = _copy(cursor, Chunks(activities), direct if anew else incoming, create, insert, anew=anew)
-            if inserted is None:
-                times += hours
-            else:
-                times, duplicates = inserted, count - len(inserted)
-        if content.series:
-            steps = COPY_INCOMING_SAMPLES, CREATE_INCOMING_SAMPLES, INSERT_INCOMING_SAMPLES
-            inserted = _copy(cursor, Chunks(samples), COPY_SAMPLES if anew else steps[0], *steps[1:], anew=anew)
-            duplicates += 0 if inserted is None else count_samples(content) - len(inserted)
-        return times, duplicates
+    def _copy_samples(self, cursor: Cursor, content: Content, *, anew: bool) -> int:
+        """How many were there already."""
+        rows = (render_samples(one, self.keys.series[one.labels]) for one in content.series)
+        if content.series and anew:
+            _copy(cursor, COPY_SAMPLES, rows)
+        elif content.series:
+            steps = CREATE_INCOMING_SAMPLES, COPY_INCOMING_SAMPLES, INSERT_INCOMING_SAMPLES
+            return count_samples(content) - len(_copy_through(cursor, *steps, rows))
+        return 0
 
-    def _find_touched(self, content: Content) -> Touched:
+    def _find_touched(self, content: Content, touched: Touched) -> None:
         """Of whom a batch says something; links apart."""
-        touched, identities = Touched(), self.keys.identities
+        identities = self.keys.identities
         # The last first, so that the earliest time stays.
         newest_first = sorted(content.activities, key=attrgetter("occurred_at"), reverse=True)
         for user, at in {one.identity: one.occurred_at for one in newest_first}.items():
@@ -237,7 +272,6 @@ class BehaviourLoader:
         for profile in content.profiles:
             if profile.traits:
                 touched.add(identities[profile.identity], profile.at)
-        return touched
 
     def _link(self, cursor: Cursor, links: Iterable[Link], touched: Touched) -> None:
         """Adds the facts of a batch, of each the first or the last."""
@@ -286,12 +320,18 @@ class BehaviourLoader:
             yield {"identity_id": self.keys.identities[profile.identity], **write}
 
 
-def _copy(cursor: Cursor, rows: Chunks, copy: str, create: str, insert: str, *, anew: bool) -> list[datetime] | None:
-    """Copies rows, straight where all are new, else through a temporary table; then the times of what was new."""
-    if not anew:
-        cursor.execute(create)
-    cursor.copy_expert(copy, cast("IO[bytes]", rows))
-    if anew:
-        return None
+def _copy(cursor: Cursor, statement: str, rows: Iterable[bytes]) -> None:
+    cursor.copy_expert(statement, cast("IO[bytes]", Chunks(rows)))
+
+
+def _copy_through(cursor: Cursor, create: str, copy: str, insert: str, rows: Iterable[bytes]) -> list[datetime]:
+    """Copies rows through a temporary table. Returns the times of those that were new."""
+    cursor.execute(create)
+    _copy(cursor, copy, rows)
     cursor.execute(insert)
     return [at for (at,) in cursor.fetchall()]
+
+
+def _mark_stale(times: Iterable[datetime], late_before: datetime | None) -> Iterator[Statement]:
+    if late_hours := find_late_hours(times, late_before):
+        yield MARK_STALE, (late_hours,)

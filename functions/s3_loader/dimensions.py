@@ -4,9 +4,9 @@ The key needs no look-up: two loaders that meet the same mailing make the same k
 meets it for the first time; `ON CONFLICT DO NOTHING` does the rest.
 """
 
-from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from operator import itemgetter
+from typing import Any
 
 from common.event_keys import hash_key
 from common.events import Json, Mailing
@@ -19,7 +19,7 @@ INSERT = "INSERT INTO {0} SELECT * FROM json_populate_recordset(NULL::{0}, %s) O
 
 
 class Dimension:
-    """The keys of one table's rows, and which of them no batch was to insert yet."""
+    """The keys of one table's rows, and which of the rows are not stored yet."""
 
     def __init__(self, table: str, key: str, to_columns: Callable[[Any], Json] = lambda row: row._asdict()) -> None:
         self.insert = INSERT.format(table)
@@ -29,34 +29,33 @@ class Dimension:
         self._fresh: list[tuple[int, tuple[Any, ...]]] = []
 
     def find_key(self, row: tuple[Any, ...]) -> int:
-        """The key of a row; a row that is new to this process is remembered for `take`."""
+        """The key of a row; a row that is new to this process is fresh until `keep` or `forget_fresh`."""
         key = self._keys.get(row)
         if key is None:
             key = self._keys[row] = hash_key(encode_json(row))
             self._fresh.append((key, row))
         return key
 
-    def take(self) -> tuple[list[tuple[Any, ...]], list[Statement]]:
-        """What was met since the last call, and its INSERT in the order of keys, so that two loaders can't deadlock."""
+    def build(self) -> list[Statement]:
+        """The INSERT of what is fresh, in the order of keys, so that two loaders can't deadlock."""
         if not self._fresh:
-            return [], []
-        fresh = sorted(self._fresh, key=lambda one: one[0])
-        columns = [{self._key: key} | self._to_columns(row) for key, row in fresh]
-        self._fresh.clear()
-        return [row for _, row in fresh], [(self.insert, (encode_json(columns).decode(),))]
+            return []
+        columns = [{self._key: key} | self._to_columns(row) for key, row in sorted(self._fresh, key=itemgetter(0))]
+        return [(self.insert, (encode_json(columns).decode(),))]
 
-    def trim(self) -> None:
-        """Forgets all where it is too much: it is inserted once more where it is met again."""
+    def keep(self) -> None:
+        """What was fresh is stored. Forgets all where it is too much: it is inserted once more when it is met again."""
+        self._fresh.clear()
         if len(self._keys) > REMEMBERED:
             self._keys.clear()
 
-    def forget(self, rows: list[tuple[Any, ...]]) -> int:
-        """These rows are not stored, nor is what no batch was to insert yet. Returns how many they are."""
-        rows = [*rows, *(row for _, row in self._fresh)]
-        for row in rows:
+    def forget_fresh(self) -> int:
+        """What was fresh is not stored after all. Returns how many rows that are."""
+        count = len(self._fresh)
+        for _, row in self._fresh:
             self._keys.pop(row, None)
         self._fresh.clear()
-        return len(rows)
+        return count
 
     def forget_all(self) -> None:
         """Nothing is known to be stored."""
@@ -64,19 +63,8 @@ class Dimension:
         self._fresh.clear()
 
 
-class Fresh(NamedTuple):
-    """What one batch is the first to have, to be inserted with it."""
-
-    rows: list[list[tuple[Any, ...]]]  # of each dimension
-    inserts: list[Statement]
-
-
 class Dimensions:
-    """All dimensions of the events of one database; `user_field`: which of the metadata names the user.
-
-    Batches are prepared one after the other, each as if those before it were stored: so they may only be stored in that
-    order, and where one is not, all that were prepared after it lack rows. They are to be prepared again.
-    """
+    """All dimensions of the events of one database; `user_field`: which of the metadata names the user."""
 
     def __init__(self, user_field: str = "user_id") -> None:
         self.user_field = user_field
@@ -87,49 +75,35 @@ class Dimensions:
         self.receivers = Dimension("receivers", "receiver_key")
         self.clients = Dimension("clients", "client_key")
         self.forgotten = 0  # grows where a key is not stored after all: who keeps keys of ours forgets them then
-        self._generation: object = None
+        self._state: str | None = None
         # Mailings before senders: showing a mailing finds its sender's key.
         self._all = (self.kinds, self.mailings, self.senders, self.receivers, self.clients)
-        self._taken: deque[Fresh] = deque()  # of the batches that are prepared and not stored, in that order
 
     def _show_mailing(self, mailing: Mailing) -> Json:
         columns = mailing._asdict()
         return columns | {"sender_key": self.senders.find_key(columns.pop("sender"))}
 
-    def use_generation(self, generation: object) -> None:
+    def use_state(self, state: str) -> None:
         """Forgets all that is remembered when the tables are no longer those that it was stored in."""
-        if generation != self._generation:
+        if state != self._state:
             for dimension in self._all:
                 dimension.forget_all()
-            self._taken.clear()
             self.forgotten += 1
-        self._generation = generation
+        self._state = state
 
     def list_inserts(self) -> list[str]:
         """The SQL of all inserts, of one parameter each, always in the same order."""
         return [dimension.insert for dimension in self._all]
 
-    def take(self) -> Fresh:
-        """What was met since the last call: the rows of the batch that is prepared now."""
-        taken = [dimension.take() for dimension in self._all]
-        fresh = Fresh([rows for rows, _ in taken], [insert for _, inserts in taken for insert in inserts])
-        self._taken.append(fresh)
-        return fresh
+    def build(self) -> list[Statement]:
+        """The INSERTs of what is fresh."""
+        return [insert for dimension in self._all for insert in dimension.build()]
 
-    def is_next(self, fresh: Fresh) -> bool:
-        """Whether all that was prepared before is stored."""
-        return bool(self._taken) and self._taken[0] is fresh
-
-    def commit(self, fresh: Fresh) -> None:
-        """It is stored now. May be called while the next batch is prepared, as nothing else may."""
-        if self.is_next(fresh):
-            self._taken.popleft()
+    def keep(self) -> None:
+        """What was fresh is stored."""
         for dimension in self._all:
-            dimension.trim()
+            dimension.keep()
 
-    def rollback(self) -> None:
-        """All that was prepared and is not stored will be fresh again."""
-        taken = list(self._taken)
-        for number, dimension in enumerate(self._all):
-            self.forgotten += dimension.forget([row for fresh in taken for row in fresh.rows[number]])
-        self._taken.clear()
+    def forget_fresh(self) -> None:
+        """What was fresh is not stored after all, and will be fresh again."""
+        self.forgotten += sum(dimension.forget_fresh() for dimension in self._all)

@@ -1,12 +1,10 @@
-"""One batch, one transaction: its row, its events, what they share, and what was set aside.
+"""One batch, one transaction: its row, its events, and what was set aside.
 
 The common case, that nothing of the batch was seen before, is one COPY into `events` and one commit. Where that meets a
 conflict the transaction is rolled back and done again through a temporary table, which leaves the duplicates out.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from enum import Enum
 from typing import IO, NamedTuple, cast
 
@@ -15,9 +13,9 @@ from psycopg2 import errorcodes
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from common.events import Unparseable
+from common.events import Event, Unparseable
 from s3_loader.batches import Batch, Limits, parse_batch
-from s3_loader.dimensions import Dimensions, Fresh
+from s3_loader.dimensions import Dimensions
 from s3_loader.marks import Marks
 from s3_loader.prepared import PreparedStatements, Statement
 from s3_loader.preparing import Prepared, Preparer, Sorter
@@ -35,19 +33,12 @@ INSERT INTO events ({COLUMNS}) SELECT {COLUMNS} FROM incoming ORDER BY occurred_
 RETURNING occurred_at, message_id
 """
 # The lock comes first: maintenance deletes mailings while nobody loads, and the summariser announces hours before it
-# waits until nobody does. Truncating a table gives it another file, deleting from mailings another generation; either
-# makes what a loader remembers to be stored untrue. What is older than the last column says changes hours that are
-# counted already.
+# waits until nobody does.
 BEGIN = [("BEGIN", ()), ("LOCK TABLE ONLY events IN ROW EXCLUSIVE MODE", ())]
-LOOK = """
-SELECT (SELECT batch_id FROM batches WHERE object_key = %s),
-       ARRAY(SELECT nextval('batches_batch_id_seq') FROM generate_series(1, %s)),
-       (SELECT last_value FROM dimensions_generation)::text || ARRAY[
-           pg_relation_filenode('kinds'), pg_relation_filenode('senders'), pg_relation_filenode('mailings'),
-           pg_relation_filenode('receivers'), pg_relation_filenode('clients')]::text,
-       CASE WHEN %s THEN claim_batch_id(%s, %s, %s, %s, %s) ELSE true END,
-       (SELECT max(hour) + interval '2 hours' FROM summaries)
-"""
+CLAIM = "CASE WHEN %s THEN claim_batch_id(%s, %s, %s, %s, %s) ELSE true END"
+# Fails where a batch was prepared for another state, or where it may not be loaded under its provider's id.
+EXPECT = f"SELECT expect_load_state(%s, %s, {CLAIM})"
+EXPECT_AND_CLAIM = f"SELECT expect_load_state(%s, %s, true), {CLAIM}"
 USED_ID = "the provider's id of this batch came before with another body, and stands for one body only"
 SAVE_BATCH = """
 INSERT INTO batches (batch_id, object_key, provider, provider_batch_id, request_id, received_at, body_bytes,
@@ -58,10 +49,11 @@ UPDATE_BATCH = """
 UPDATE batches SET loaded_at = now(), event_count = %s, duplicate_count = %s, quarantine_count = %s, expired_count = %s
 WHERE batch_id = %s
 """
-KEPT_IDS = 3  # of batches to come: one is prepared while another is loaded
 COMMIT = ("COMMIT", ())
+CHANGED = "MW001"  # what expect_load_state (migration 0022) fails with
 # What tells that the common case does not hold: an event or the batch is there already; a month has no partition yet.
-CONFLICTS = (errorcodes.UNIQUE_VIOLATION, errorcodes.CHECK_VIOLATION)
+CONFLICTS = (errorcodes.UNIQUE_VIOLATION, errorcodes.CHECK_VIOLATION, CHANGED)
+ATTEMPTS = 4  # at a batch, where others change what it relies on meanwhile
 
 
 class Outcome(Enum):
@@ -81,31 +73,19 @@ class Load(NamedTuple):
     expired: int = 0
 
 
-class _Begun(NamedTuple):
-    """What a transaction knows at its begin."""
-
-    found: int | None  # the batch's id if it is loaded already
-    claimed: bool  # whether it may be loaded
-    late_before: datetime | None  # see `Marks`
+_Way = Callable[[Cursor, Batch, Limits, Prepared, Callable[[], object]], Load]
 
 
 class Loader:
     """Loads batches over one connection; `replay` loads a batch again that is loaded already."""
 
     def __init__(self, dimensions: Dimensions | None = None) -> None:
-        self._dimensions = dimensions or Dimensions()
-        self._preparer = Preparer(self._dimensions)
-        self._statements = PreparedStatements([LOOK, *self._dimensions.list_inserts(), SAVE_BATCH, CHANGE, SUPPRESS])
-        self._ids: deque[int] = deque()  # of batches to come
-        self._late_before: datetime | None = None
+        self._preparer = Preparer(dimensions or Dimensions())
+        self._statements = PreparedStatements([EXPECT, EXPECT_AND_CLAIM, SAVE_BATCH, CHANGE, SUPPRESS])
 
-    def prepare(self, batch: Batch, limits: Limits) -> Prepared | None:
-        """Prepares a batch for `load`, in whatever thread; None before the first load."""
-        try:
-            batch_id = self._ids.popleft()
-        except IndexError:
-            return None
-        return self._preparer.prepare(batch, limits, batch_id, self._late_before)
+    def prepare(self, connection: Connection, batch: Batch, limits: Limits) -> Prepared:
+        """Prepares a batch for `load`, in whatever thread, over another connection."""
+        return self._preparer.prepare(connection, batch, limits)
 
     def load(
         self,
@@ -119,101 +99,87 @@ class Loader:
     ) -> Load:
         """Loads a batch whole or not at all. Raises `psycopg2.Error` with the transaction rolled back.
 
-        `prepared`: what `prepare` made of it, used if it still holds. `meanwhile` is called once the rows are sent;
-        what is prepared from then on relies on this batch.
+        `prepared`: what `prepare` made of it, used if it still holds. `meanwhile` is called once the rows are sent.
         """
         connection.autocommit = True
         self._statements.use(connection)
-        try:
-            if not replay:
-                try:
-                    return self._transact(
-                        connection, lambda cursor: self._load_new(cursor, batch, limits, prepared, meanwhile)
-                    )
-                except psycopg2.Error as failure:
-                    if failure.pgcode not in CONFLICTS:
-                        raise
-            self._create_partitions(connection, batch, limits)
-            return self._transact(connection, lambda cursor: self._load_again(cursor, batch, limits, replay=replay))
-        except psycopg2.DataError:
-            # Postgres refuses a value that the provider's parser let through: find out which events it is.
-            return self._transact(connection, lambda cursor: self._load_singly(cursor, batch, limits, replay=replay))
+        way: _Way = self._load_again if replay else self._load_new
+        for attempt in range(ATTEMPTS):
+            try:
+                if prepared is None and way == self._load_singly:
+                    prepared = self._preparer.look(connection, batch)
+                elif prepared is None:
+                    prepared = self._preparer.prepare(connection, batch, limits, replay=replay)
+                if prepared.found is not None and not replay:
+                    return Load(Outcome.ALREADY_LOADED)
+                return self._transact(connection, way, batch, limits, prepared, meanwhile)
+            except psycopg2.Error as failure:
+                if failure.pgcode in CONFLICTS:
+                    way = self._load_again if way == self._load_new else way
+                elif isinstance(failure, psycopg2.DataError) and way != self._load_singly:
+                    # Postgres refuses a value that the provider's parser let through: find out which events it is.
+                    way = self._load_singly
+                else:
+                    raise
+                if attempt == ATTEMPTS - 1:
+                    raise
+                prepared = None
+        raise AssertionError("unreachable")
 
-    def _transact(self, connection: Connection, load: Callable[[Cursor], Load]) -> Load:
-        """Runs a load in a transaction; few round trips, because each costs as much as loading ten events."""
+    def _transact(
+        self,
+        connection: Connection,
+        way: _Way,
+        batch: Batch,
+        limits: Limits,
+        prepared: Prepared,
+        meanwhile: Callable[[], object],
+    ) -> Load:
         with connection.cursor() as cursor:
             try:
-                return load(cursor)
+                return way(cursor, batch, limits, prepared, meanwhile)
             except BaseException:
-                self._ids.clear()  # of a database that was set back they may be taken
                 if not connection.closed:
                     cursor.execute("ROLLBACK")
                 raise
 
-    def _begin(self, cursor: Cursor, batch: Batch) -> _Begun:
-        claim = (batch.provider, batch.provider_batch_id, batch.received_at, batch.object_key, USED_ID)
-        single_use = batch.single_use and batch.provider_batch_id is not None
-        look = (LOOK, (batch.object_key, KEPT_IDS - len(self._ids), single_use, *claim))
-        cursor.execute(self._statements.build(cursor, [*BEGIN, look]))
-        ((found, ids, generation, claimed, self._late_before),) = cursor.fetchall()
-        self._ids += ids
-        self._preparer.use_generation(generation)
-        return _Begun(found, claimed, self._late_before)
-
-    def _commit(self, cursor: Cursor, load: Load, saves: Iterable[Statement], fresh: Fresh) -> Load:
-        """Writes what the events share, the batch's own row and the rest, and commits, all in one round trip."""
-        cursor.execute(self._statements.build(cursor, [*fresh.inserts, *saves, COMMIT]))
-        self._dimensions.commit(fresh)
+    def _load_new(
+        self, cursor: Cursor, batch: Batch, _limits: Limits, prepared: Prepared, meanwhile: Callable[[], object]
+    ) -> Load:
+        """From the begin to the commit in one round trip: each costs as much as loading ten events."""
+        load = Load(Outcome.LOADED, prepared.events, 0, prepared.set_aside, prepared.expired)
+        expect = (EXPECT, (prepared.state, prepared.late_before, *_claim(batch)))
+        saves = [_insert_batch(batch, prepared.batch_id, load), *prepared.marks, *prepared.saves]
+        statements = [*BEGIN, expect, (COPY_EVENTS, ()), *saves, COMMIT]
+        _copy(cursor, self._statements.build(cursor, statements), prepared.rows, meanwhile)
         return load
 
-    def _skip(self, cursor: Cursor) -> Load:
-        cursor.execute("ROLLBACK")
-        self._preparer.forget_prepared()  # or the next one would be prepared in vain
-        return Load(Outcome.ALREADY_LOADED)
-
-    def _load_new(
-        self, cursor: Cursor, batch: Batch, limits: Limits, prepared: Prepared | None, meanwhile: Callable[[], object]
+    def _load_again(
+        self, cursor: Cursor, batch: Batch, limits: Limits, prepared: Prepared, _meanwhile: Callable[[], object]
     ) -> Load:
-        begun = self._begin(cursor, batch)
-        if begun.found is not None:
-            return self._skip(cursor)
-        holds = prepared is not None and self._dimensions.is_next(prepared.fresh)
-        if prepared is None or not (holds and begun.claimed and prepared.late_before == begun.late_before):
-            prepared = self._prepare_again(batch, limits, begun, self._ids.popleft())
-        # Not before the last row: two threads that compute at once would keep Postgres waiting for rows.
-        _copy(cursor, COPY_EVENTS, prepared.rows, meanwhile)
-        load = Load(Outcome.LOADED, prepared.events, 0, prepared.set_aside, prepared.expired)
-        saves = [_insert_batch(batch, prepared.batch_id, load), *prepared.marks.build(), *prepared.saves]
-        return self._commit(cursor, load, saves, prepared.fresh)
-
-    def _load_again(self, cursor: Cursor, batch: Batch, limits: Limits, *, replay: bool) -> Load:
-        begun = self._begin(cursor, batch)
-        if begun.found is not None and not replay:
-            return self._skip(cursor)
-        prepared = self._prepare_again(batch, limits, begun, begun.found or self._ids.popleft())
+        if not self._begin(cursor, batch, limits, prepared):
+            prepared = self._preparer.refuse(batch, prepared, USED_ID)
         cursor.execute(CREATE_INCOMING)
         _copy(cursor, COPY_INCOMING, prepared.rows)
         cursor.execute(INSERT_INCOMING)
-        marks = Marks(begun.late_before)
+        marks = Marks(prepared.late_before)
         marks.add(cursor.fetchall())
         duplicates = prepared.events - cursor.rowcount
         load = Load(Outcome.LOADED, prepared.events, duplicates, prepared.set_aside, prepared.expired)
-        saves = [*save_batch(batch, prepared.batch_id, load, begun.found), *marks.build(), *prepared.saves]
-        return self._commit(cursor, load, saves, prepared.fresh)
+        return self._commit(cursor, batch, prepared, load, [*marks.build(), *prepared.saves])
 
-    def _load_singly(self, cursor: Cursor, batch: Batch, limits: Limits, *, replay: bool) -> Load:
-        begun = self._begin(cursor, batch)
-        if begun.found is not None and not replay:
-            return self._skip(cursor)
-        batch_id = begun.found or self._ids.popleft()
-        items = parse_batch(batch, limits) if begun.claimed else [Unparseable(None, USED_ID, None)]
-        sorter, marks, duplicates, dimensions = Sorter(batch), Marks(begun.late_before), 0, self._dimensions
+    def _load_singly(
+        self, cursor: Cursor, batch: Batch, limits: Limits, looked: Prepared, _meanwhile: Callable[[], object]
+    ) -> Load:
+        claimed = self._begin(cursor, batch, limits, looked)
+        items = parse_batch(batch, limits) if claimed else [Unparseable(None, USED_ID, None)]
+        sorter, marks, duplicates = Sorter(batch), Marks(looked.late_before), 0
         cursor.execute(CREATE_INCOMING)
-        with self._preparer.begin():
+        with self._preparer.hold() as dimensions:
             for event in sorter.keep_events(items, dimensions):
                 cursor.execute("SAVEPOINT event")
                 try:
-                    _copy(cursor, COPY_INCOMING, render_rows([event], batch_id, dimensions))
+                    _copy(cursor, COPY_INCOMING, render_rows([event], looked.batch_id, dimensions))
                     cursor.execute(INSERT_INCOMING)
                 except psycopg2.DataError as failure:
                     cursor.execute("ROLLBACK TO SAVEPOINT event")
@@ -224,31 +190,43 @@ class Loader:
                     marks.add(cursor.fetchall())
                     cursor.execute("TRUNCATE incoming")
                 cursor.execute("RELEASE SAVEPOINT event")
-            fresh = dimensions.take()
-        load = Load(Outcome.LOADED, sorter.events, duplicates, len(sorter.unparseable), sorter.expired)
-        saves = [*save_batch(batch, batch_id, load, begun.found), *marks.build(), *sorter.build()]
-        return self._commit(cursor, load, saves, fresh)
+            load = Load(Outcome.LOADED, sorter.events, duplicates, len(sorter.unparseable), sorter.expired)
+            self._commit(cursor, batch, looked, load, [*dimensions.build(), *marks.build(), *sorter.build()])
+            dimensions.keep()
+        return load
 
-    def _prepare_again(self, batch: Batch, limits: Limits, begun: _Begun, batch_id: int) -> Prepared:
-        self._preparer.forget_prepared()
-        if begun.claimed:
-            return self._preparer.prepare(batch, limits, batch_id, begun.late_before)
-        return self._preparer.refuse(batch, batch_id, USED_ID)
+    def _begin(self, cursor: Cursor, batch: Batch, limits: Limits, prepared: Prepared) -> bool:
+        """Begins a transaction, with the partitions made that the batch needs. Returns whether it may be loaded."""
+        self._create_partitions(cursor, batch, limits)
+        look = (EXPECT_AND_CLAIM, (prepared.state, prepared.late_before, *_claim(batch)))
+        cursor.execute(self._statements.build(cursor, [*BEGIN, look]))
+        ((_, claimed),) = cursor.fetchall()
+        return bool(claimed)
 
-    def _create_partitions(self, connection: Connection, batch: Batch, limits: Limits) -> None:
-        """Makes the partitions that a batch needs, in a transaction of its own: the lock must not last for a load."""
-        with self._preparer.begin():
-            events = Sorter(batch).keep_events(parse_batch(batch, limits), self._dimensions)
-            months = {event.occurred_at.replace(day=1, hour=0, minute=0, second=0, microsecond=0) for event in events}
-        with connection.cursor() as cursor:
-            for month in sorted(months):
-                cursor.execute("SELECT create_events_partition(%s)", (month,))
+    def _create_partitions(self, cursor: Cursor, batch: Batch, limits: Limits) -> None:
+        """In a transaction of its own: the lock must not last for a load."""
+        events = (item for item in parse_batch(batch, limits) if isinstance(item, Event))
+        months = {event.occurred_at.replace(day=1, hour=0, minute=0, second=0, microsecond=0) for event in events}
+        for month in sorted(months):
+            cursor.execute("SELECT create_events_partition(%s)", (month,))
+
+    def _commit(self, cursor: Cursor, batch: Batch, prepared: Prepared, load: Load, saves: Iterable[Statement]) -> Load:
+        """Writes the batch's own row and the rest, and commits, all in one round trip."""
+        row = save_batch(batch, prepared.batch_id, load, prepared.found)
+        cursor.execute(self._statements.build(cursor, [*row, *saves, COMMIT]))
+        return load
 
 
 def _copy(
-    cursor: Cursor, statement: str, rows: Iterable[bytes], meanwhile: Callable[[], object] = lambda: None
+    cursor: Cursor, statement: str | bytes, rows: Iterable[bytes], meanwhile: Callable[[], object] = lambda: None
 ) -> None:
     cursor.copy_expert(statement, cast("IO[bytes]", Chunks(rows, meanwhile)))  # of a file, psycopg2 uses `read` alone
+
+
+def _claim(batch: Batch) -> tuple[object, ...]:
+    """The values of CLAIM."""
+    single_use = batch.single_use and batch.provider_batch_id is not None
+    return single_use, batch.provider, batch.provider_batch_id, batch.received_at, batch.object_key, USED_ID
 
 
 def _insert_batch(batch: Batch, batch_id: int, load: Load) -> Statement:

@@ -1,20 +1,24 @@
 """All of a batch that can be made before its transaction begins: its rows, and what is written beside them.
 
-One batch is prepared while the one before it is loaded (s3_loader.service).
+What its events share with others is stored by then: it harms nobody if the batch is not. One batch is prepared, over a
+connection of its own, while the one before it is loaded (s3_loader.service).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import NamedTuple
 
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+
 from common.events import Event, Unparseable
 from providers.sparkpost import NAME
 from s3_loader.batches import LATEST, Batch, Expired, Limits, decompress, parse_batch
-from s3_loader.dimensions import Dimensions, Fresh
+from s3_loader.dimensions import Dimensions
 from s3_loader.marks import Marks
-from s3_loader.prepared import Statement
+from s3_loader.prepared import PreparedStatements, Statement
 from s3_loader.quarantine import SetAside
 from s3_loader.regular import Rendered, open_renderer, place
 from s3_loader.rows import render_rows
@@ -22,23 +26,28 @@ from s3_loader.touched import Touched
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-NOTHING = Fresh([], [])
+# The state of the tables tells whether all that is remembered to be stored still is (migration 0022).
+LOOK = """
+SELECT (SELECT batch_id FROM batches WHERE object_key = %s), nextval('batches_batch_id_seq'), find_load_state(),
+       (SELECT max(hour) + interval '2 hours' FROM summaries)
+"""
 
 Items = Iterable[Event | Unparseable | Expired]
 
 
 class Prepared(NamedTuple):
-    """What a batch comes to; right as long as `late_before` is, and `fresh` is next."""
+    """What a batch comes to; right as long as the tables' state and the hours that are counted are."""
 
-    batch_id: int
+    found: int | None  # the batch's id if it is loaded already
+    batch_id: int  # what it is to be loaded under
+    state: str
     late_before: datetime | None  # see `Marks`
-    rows: list[bytes]  # without COPY's header and trailer
-    events: int
-    set_aside: int
-    expired: int
-    marks: Marks
-    saves: list[Statement]  # whom it touches, and the quarantine
-    fresh: Fresh
+    rows: Sequence[bytes] = ()  # without COPY's header and trailer
+    events: int = 0
+    set_aside: int = 0
+    expired: int = 0
+    marks: Sequence[Statement] = ()  # the hours that are to be counted again
+    saves: Sequence[Statement] = ()  # whom it touches, and the quarantine
 
 
 class Sorter:
@@ -79,46 +88,33 @@ class Preparer:
     """Prepares batches one after the other, in whatever thread."""
 
     def __init__(self, dimensions: Dimensions) -> None:
-        self._lock = Lock()  # is held while a batch is prepared, and where what is remembered changes
+        self._lock = Lock()  # is held while what is remembered changes
         self._dimensions = dimensions
+        self._statements = PreparedStatements([LOOK, *dimensions.list_inserts()], "prepare")
         self._renderer = open_renderer(dimensions)
 
-    def prepare(self, batch: Batch, limits: Limits, batch_id: int, late_before: datetime | None) -> Prepared:
-        """Goes over a batch."""
-        with self._lock:
-            try:
-                return self._prepare(batch, limits, batch_id, late_before)
-            except BaseException:
-                self._dimensions.rollback()
-                raise
+    def prepare(self, connection: Connection, batch: Batch, limits: Limits, *, replay: bool = False) -> Prepared:
+        """Goes over a batch, unless it is loaded already and not to be loaded again."""
+        with self.hold() as dimensions, connection.cursor() as cursor:
+            looked = self._look(connection, cursor, batch)
+            if looked.found is not None and not replay:
+                return looked
+            prepared = self.render(batch, limits, looked)
+            if inserts := dimensions.build():
+                cursor.execute(self._statements.build(cursor, inserts))
+            dimensions.keep()
+            return prepared
 
-    def refuse(self, batch: Batch, batch_id: int, reason: str) -> Prepared:
-        """What a batch comes to that is set aside as a whole."""
-        sorter = Sorter(batch)
-        sorter.unparseable.append(Unparseable(None, reason, None))
-        return Prepared(batch_id, None, [], 0, 1, 0, Marks(None), sorter.build(), NOTHING)
+    def look(self, connection: Connection, batch: Batch) -> Prepared:
+        """Where the batch is to be loaded, nothing else."""
+        with self.hold(), connection.cursor() as cursor:
+            return self._look(connection, cursor, batch)
 
-    @contextmanager
-    def begin(self) -> Iterator[None]:
-        """Makes all void that is prepared and not stored, and lets nothing be prepared meanwhile."""
-        with self._lock:
-            self._dimensions.rollback()
-            yield
-
-    def forget_prepared(self) -> None:
-        """Makes all void that is prepared and not stored."""
-        with self.begin():
-            pass
-
-    def use_generation(self, generation: object) -> None:
-        """As of the dimensions."""
-        with self._lock:
-            self._dimensions.use_generation(generation)
-
-    def _prepare(self, batch: Batch, limits: Limits, batch_id: int, late_before: datetime | None) -> Prepared:
+    def render(self, batch: Batch, limits: Limits, looked: Prepared) -> Prepared:
+        """What needs no database; what its events share may be fresh then."""
         rows: list[bytes] = []
-        sorter, marks, dimensions = Sorter(batch), Marks(late_before), self._dimensions
-        rendered = self._render(batch, limits, batch_id, late_before)
+        sorter, marks, dimensions = Sorter(batch), Marks(looked.late_before), self._dimensions
+        rendered = self._render(batch, limits, looked.batch_id, looked.late_before)
         if rendered is None:
             items: Items = parse_batch(batch, limits)
         else:
@@ -126,18 +122,40 @@ class Preparer:
             sorter.events = rendered.count
             sorter.touched.add_rendered(rendered.addresses, rendered.users)
             items = place(parse_batch(batch._replace(body=rendered.rest), limits), rendered.odd)
-        rows += render_rows(marks.watch(sorter.keep_events(items, dimensions)), batch_id, dimensions)
-        return Prepared(
-            batch_id,
-            late_before,
-            rows,
-            sorter.events,
-            len(sorter.unparseable),
-            sorter.expired,
-            marks,
-            sorter.build(),
-            dimensions.take(),
+        rows += render_rows(marks.watch(sorter.keep_events(items, dimensions)), looked.batch_id, dimensions)
+        return looked._replace(
+            rows=rows,
+            events=sorter.events,
+            set_aside=len(sorter.unparseable),
+            expired=sorter.expired,
+            marks=list(marks.build()),
+            saves=sorter.build(),
         )
+
+    def refuse(self, batch: Batch, prepared: Prepared, reason: str) -> Prepared:
+        """What a batch comes to that is set aside as a whole."""
+        sorter = Sorter(batch)
+        sorter.unparseable.append(Unparseable(None, reason, None))
+        found, batch_id, state, late_before = prepared[:4]
+        return Prepared(found, batch_id, state, late_before, set_aside=1, saves=sorter.build())
+
+    @contextmanager
+    def hold(self) -> Iterator[Dimensions]:
+        """What is remembered, for one thread; what it does not keep is forgotten where it fails."""
+        with self._lock:
+            try:
+                yield self._dimensions
+            except BaseException:
+                self._dimensions.forget_fresh()
+                raise
+
+    def _look(self, connection: Connection, cursor: Cursor, batch: Batch) -> Prepared:
+        connection.autocommit = True
+        self._statements.use(connection)
+        cursor.execute(self._statements.build(cursor, [(LOOK, (batch.object_key,))]))
+        ((found, batch_id, state, late_before),) = cursor.fetchall()
+        self._dimensions.use_state(state)
+        return Prepared(found, found or batch_id, state, late_before)
 
     def _render(self, batch: Batch, limits: Limits, batch_id: int, late_before: datetime | None) -> Rendered | None:
         """What the library makes of a batch; the late and the expired, which need more, it leaves over."""

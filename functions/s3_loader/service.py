@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from common.clock import now
-from common.database import Database, DatabaseSettings, connect, is_transient
+from common.database import Database, DatabaseSettings, DatabaseUnavailableError, connect, is_transient
 from common.objects import Bucket
 from common.retention import find_retention_start, start_week
 from common.settings import read_number, read_text
@@ -40,6 +40,7 @@ class LoaderService:
     """What a loader keeps between invocations."""
 
     database: Database
+    aside: Database  # the same one, for what is prepared meanwhile
     max_event_age: timedelta
     retention_months: int
     activity_retention_weeks: int
@@ -62,6 +63,7 @@ class LoaderService:
         settings = DatabaseSettings.read()
         return cls(
             database=Database(lambda: connect(settings)),
+            aside=Database(lambda: connect(settings, lock_timeout="2s")),  # what waits for us might be waited for
             loader=Loader(Dimensions(read_text("USER_METADATA_KEY"))),
             max_event_age=timedelta(days=read_number("MAX_EVENT_AGE_DAYS")),
             retention_months=read_number("RETENTION_MONTHS"),
@@ -82,11 +84,16 @@ class LoaderService:
         return load
 
     def _begin(self, notification: Notification) -> tuple[Batch, Prepared | None]:
-        """Reads an object, and prepares it where it holds events."""
+        """Reads an object, and prepares it where it holds events; what can't be prepared now is in its turn."""
         batch = self._fetch(notification)
         if notification.replay or batch.provider == PROVIDER or find_source(batch.provider) is not None:
             return batch, None
-        return batch, self.loader.prepare(batch, self._find_limits())
+        try:
+            return batch, self.loader.prepare(self.aside.get(), batch, self._find_limits())
+        except (psycopg2.Error, DatabaseUnavailableError) as failure:
+            self.aside.close()
+            log.info("not prepared: %s", getattr(failure, "pgcode", None) or type(failure).__name__)
+            return batch, None
 
     def _begin_next(self) -> None:
         """Begins the next object while this one is loaded: never more than one, each takes memory."""
@@ -119,28 +126,29 @@ class LoaderService:
             return
         started = time.perf_counter()
         try:
-            batches = list(self._read_small(chosen.values()))
-            loads = self._behaviour_loader.load_together(self.database.get(), batches) if batches else []
+            batches = [self._fetched.setdefault(one.object_key, self._fetch(one)) for one in chosen.values()]
+            small = [batch for batch in batches if len(batch.body) <= SMALL]
+            loads = self._behaviour_loader.load_together(self.database.get(), self.aside.get(), small, self._read_small)
         except Exception as failure:  # noqa: BLE001 - whatever it is, each object is tried alone and meets it again
             code = getattr(failure, "pgcode", None)
             log.info("not loaded together: %s", code or type(failure).__name__)
             if code not in CONFLICTS:
                 self.database.close()
+                self.aside.close()
             return
-        for (batch, _), load in zip(batches, loads, strict=True):
-            self._loaded[batch.object_key] = load
-            del self._fetched[batch.object_key]
-            _log_load(batch, load, started)
+        for batch in small:
+            if (load := loads.get(batch.object_key)) is not None:
+                self._loaded[batch.object_key] = load
+                del self._fetched[batch.object_key]
+                _log_load(batch, load, started)
 
-    def _read_small(self, notifications: Iterable[Notification]) -> Iterator[tuple[Batch, Content]]:
-        limits = self._find_behaviour_limits()
-        for notification in notifications:
-            batch = self._fetched[notification.object_key] = self._fetch(notification)
-            source = find_source(batch.provider)
-            if source is not None and len(batch.body) <= SMALL:
-                content = self._behaviour_loader.read(source, batch, limits)
-                if count_items(content) + len(content.unparseable) <= FEW:
-                    yield batch, content
+    def _read_small(self, batch: Batch) -> Content | None:
+        """What a batch of behaviour says, unless it is too much."""
+        source = find_source(batch.provider)
+        if source is None:
+            return None
+        content = self._behaviour_loader.read(source, batch, self._find_behaviour_limits())
+        return content if count_items(content) + len(content.unparseable) <= FEW else None
 
     def _fetch(self, notification: Notification) -> Batch:
         batch = self._fetched.pop(notification.object_key, None)

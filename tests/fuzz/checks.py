@@ -20,7 +20,7 @@ from providers._forms import decode_text, read_fields
 from providers._sns import PROOF_FIELDS
 from s3_loader.batches import Batch, Limits, decompress, parse_batch
 from s3_loader.dimensions import Dimensions
-from s3_loader.preparing import Preparer
+from s3_loader.preparing import Prepared, Preparer
 from tests.unit.webhook_listener.fakes import FakeBucket, FakeSecrets
 from webhook_listener import app
 from webhook_listener.receiving import Receiver
@@ -155,7 +155,7 @@ def check_loading(request: WebhookRequest, body: bytes, delivery: Delivery) -> i
         *(delivery.content_type, delivery.query),
     )
     parsed = list(parse_batch(batch, LIMITS))
-    prepared = Preparer(Dimensions()).prepare(batch, LIMITS, 1, None)
+    prepared = Preparer(Dimensions()).render(batch, LIMITS, Prepared(None, 1, "", None))
     assert prepared.events == sum(isinstance(entry, Event) for entry in parsed)
     for entry in parsed:
         if isinstance(entry, Unparseable):

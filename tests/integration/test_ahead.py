@@ -13,11 +13,12 @@ import pytest
 from psycopg2.extensions import connection as Connection
 
 from common.aws import AwsError
+from common.database import Database, DatabaseUnavailableError
 from common.objects import StoredObject
 from maintain_partitions.partitions import maintain_partitions
 from providers import sparkpost
 from s3_loader import loading
-from s3_loader.loading import USED_ID, Load, Outcome
+from s3_loader.loading import CHANGED, USED_ID, Load, Outcome
 from s3_loader.notifications import Notification
 from s3_loader.preparing import Preparer
 from summarise_hours.summaries import summarise_hours
@@ -27,6 +28,8 @@ from tests.integration.test_behaviour import make_call
 from tests.integration.test_loading import count, select
 from tests.integration.test_service import World
 
+Act = Callable[[Any], object]
+DEADLOCK = "40P01"
 LACKING = """
 SELECT count(*) FROM events LEFT JOIN kinds USING (kind_key) LEFT JOIN mailings USING (mailing_key)
     LEFT JOIN senders USING (sender_key) LEFT JOIN receivers USING (receiver_key) LEFT JOIN batches USING (batch_id)
@@ -70,23 +73,48 @@ def prepared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     prepare = Preparer.prepare
 
-    def note(self: Preparer, batch: Any, *rest: Any) -> Any:
+    def note(self: Preparer, connection: Any, batch: Any, *rest: Any, **named: Any) -> Any:
         names.append(batch.object_key.rpartition("/")[2])
-        return prepare(self, batch, *rest)
+        return prepare(self, connection, batch, *rest, **named)
 
     monkeypatch.setattr(Preparer, "prepare", note)
     return names
 
 
-def interrupt(monkeypatch: pytest.MonkeyPatch, act: Callable[[Any, int], None]) -> None:
-    """Does something once rows are sent: told the cursor, and how often that was."""
+def interrupt(monkeypatch: pytest.MonkeyPatch, choose: Callable[[int], Act | str]) -> None:
+    """Told how often rows were sent, `choose` gives what is done once the next are, before the commit.
+
+    Something of this process, told the cursor; or a SQLSTATE that Postgres fails with; "answer": it comes to nothing.
+    """
     copy, times = loading._copy, iter(range(1_000))
 
-    def interrupted(cursor: Any, *rest: Any) -> None:
-        copy(cursor, *rest)
-        act(cursor, next(times))
+    def interrupted(cursor: Any, statement: Any, rows: Any, meanwhile: Any = lambda: None) -> None:
+        act = choose(next(times))
+        fault = f";DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{act}'; END $$"
+
+        def sent() -> None:
+            meanwhile()
+            if callable(act):
+                act(cursor)
+
+        whole = type(statement) is bytes
+        if whole and type(act) is str and len(act) == 5:
+            statement = statement.removesuffix(b";COMMIT") + fault.encode() + b";COMMIT"
+        copy(cursor, statement, rows, sent)
+        if act == "answer" and whole:
+            cursor.connection.close()
+            raise psycopg2.OperationalError
+        if type(act) is str and len(act) == 5:
+            cursor.execute(fault[1:])
 
     monkeypatch.setattr(loading, "_copy", interrupted)
+
+
+def kill(connect: Connect) -> Act:
+    """Ends the server's process of a connection."""
+    return lambda cursor: select(
+        connect("postgres"), "SELECT pg_terminate_backend(%s)", cursor.connection.info.backend_pid
+    )
 
 
 def test_each_is_prepared_once(connect: Connect, world: World, prepared: list[str]) -> None:
@@ -106,29 +134,27 @@ def test_no_more_than_one_is_prepared_ahead(world: World, monkeypatch: pytest.Mo
     """While an object is loaded one other is read, and none after it: each takes memory."""
     fetched: list[int] = []
 
-    def wait_and_look(_cursor: Any, _number: int) -> None:
+    def wait_and_look(_cursor: Any) -> None:
         for future in world.service._begun.values():
             future.result()
         fetched.append(len(world.bucket.fetched))
 
-    interrupt(monkeypatch, wait_and_look)
+    interrupt(monkeypatch, lambda _number: wait_and_look)
     world.load([put(world, str(number), "a") for number in range(1, 5)])
     assert fetched == [3, 4, 5, 5]
 
 
 @pytest.mark.parametrize("trouble", ["once", "always"])
-@pytest.mark.parametrize("fault", ["connection", "deadlock"])
+@pytest.mark.parametrize("fault", ["connection", DEADLOCK])
 def test_database_fails(
     connect: Connect, world: World, monkeypatch: pytest.MonkeyPatch, trouble: str, fault: str
 ) -> None:
     """An object whose transaction fails with another prepared behind it: only it fails, or it succeeds again."""
 
-    def fail(cursor: Any, number: int) -> None:
+    def fail(number: int) -> Act | str:
         if number == 1 or (trouble == "always" and number in {2, 3}):
-            if fault == "connection":
-                select(connect("postgres"), "SELECT pg_terminate_backend(%s)", cursor.connection.info.backend_pid)
-            else:
-                cursor.execute("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40P01'; END $$")
+            return kill(connect) if fault == "connection" else fault
+        return ""
 
     notifications = [put(world, str(number), "new", f"new {number // 2}") for number in range(1, 5)]
     interrupt(monkeypatch, fail)
@@ -294,16 +320,30 @@ def test_object_is_left_out(connect: Connect, world: World) -> None:
     check(connect("mailwake_query"), *"0123456")
 
 
+def test_no_other_connection(connect: Connect, world: World) -> None:
+    """Where the database gives no second connection, each object is prepared in its turn, over the first."""
+
+    def refuse() -> Connection:
+        raise DatabaseUnavailableError
+
+    world.service.aside = Database(refuse)
+    mails = [put(world, str(number), "a", f"new {number // 2}") for number in range(1, 4)]
+    calls = [world.bucket.put(f"moesif/{number}", [make_call(number)]) for number in range(4, 7)]
+    assert [load.events for load in world.load([*mails, *calls])] == [2, 2, 2, 1, 1, 1]
+    query = connect("mailwake_query")
+    assert select(query, LACKING) == [(0,)]
+    assert [count(query, table) for table in ("events", "activities", "mailings")] == [7, 3, 3]
+
+
 def _load_and_die(dsn: str, died: int) -> None:
     """Loads four objects, and is killed while that number is sent."""
     world = World(lambda: psycopg2.connect(dsn, options="-c timezone=UTC"))
     patch = pytest.MonkeyPatch()
 
-    def die(_cursor: Any, number: int) -> None:
-        if number == died:
-            os.kill(os.getpid(), signal.SIGKILL)
+    def die(_cursor: Any) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
 
-    interrupt(patch, die)
+    interrupt(patch, lambda number: die if number == died else "")
     world.load([put(world, str(number), "a", f"new {number // 2}") for number in range(1, 5)])
 
 
@@ -324,18 +364,20 @@ def test_killed_process_leaves_whole_objects(connect: Connect, world: World) -> 
 def test_whatever_happens(connect: Connect, world: World, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """Faults at random: in the end each object is loaded once, whole, and lacks nothing."""
     chance, service = Random(seed), world.service
+
+    def kill_aside(_cursor: Any) -> None:
+        if (aside := service.aside._connection) is not None and not aside.closed:
+            select(connect("postgres"), "SELECT pg_terminate_backend(%s)", aside.info.backend_pid)
+
     notifications = [
         put(world, str(number), *(chance.choice("abcdefghij") * 3 for _ in range(3))) for number in range(1, 40)
     ]
     calm = False
 
-    def disturb(cursor: Any, _number: int) -> None:
-        fault = "" if calm else chance.choice(["kill", "deadlock", "refuse", "conflict", *[""] * 8])
-        if fault == "kill":
-            select(connect("postgres"), "SELECT pg_terminate_backend(%s)", cursor.connection.info.backend_pid)
-        elif fault:
-            code = {"deadlock": "40P01", "refuse": "22021", "conflict": "23505"}[fault]
-            cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$")
+    faults: list[Act | str] = [kill(connect), kill_aside, "answer", DEADLOCK, "22021", "23505", CHANGED, *[""] * 10]
+
+    def disturb(_number: int) -> Act | str:
+        return "" if calm else chance.choice(faults)
 
     interrupt(monkeypatch, disturb)
     for _ in range(8):

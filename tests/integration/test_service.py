@@ -12,6 +12,7 @@ from common.aws import AwsError
 from common.database import Database
 from common.objects import Bucket, StoredObject
 from s3_loader import app
+from s3_loader.behaviour import BehaviourLoader
 from s3_loader.loading import Load, Outcome
 from s3_loader.notifications import Notification
 from s3_loader.service import LoaderService
@@ -52,6 +53,7 @@ class World:
         self.bucket = FakeBucket()
         self.service = LoaderService(
             database=Database(open_connection),
+            aside=Database(open_connection),
             max_event_age=timedelta(days=400),
             retention_months=12,
             activity_retention_weeks=53,
@@ -140,6 +142,55 @@ def test_large_bodies_are_loaded_alone(connect: Connect, world: World, many: lis
     assert [load.outcome for load in world.load(notifications)] == [Outcome.LOADED] * 3
     assert select(connect("mailwake_query"), TRANSACTIONS) == [(2,)]
     assert sorted(world.bucket.fetched) == sorted(one.object_key for one in notifications)
+
+
+@pytest.mark.parametrize("remembered", [1, 1_000])
+def test_next_is_read_while_one_is_taken_in(
+    connect: Connect, world: World, monkeypatch: pytest.MonkeyPatch, remembered: int
+) -> None:
+    """Objects are read one after the other as the database takes them; what is forgotten is asked for again."""
+    world.service._behaviour_loader.keys.remembered = remembered
+    steps: list[str] = []
+
+    def note(name: str) -> None:
+        method = getattr(BehaviourLoader, name)
+
+        def noting(*given: Any) -> Any:
+            steps.append(name)
+            return method(*given)
+
+        monkeypatch.setattr(BehaviourLoader, name, noting)
+
+    note("read")
+    note("_render")
+    users = [{"user_id": f"u{number}", "metadata": {"email": f"{number}@example.com"}} for number in range(3)]
+    notifications = [
+        world.bucket.put("moesif/1", [make_call(1, user_id="u1"), make_call(2, user_id="u2", company_id="c")]),
+        world.bucket.put("moesif/2", users, "users"),
+        world.bucket.put("segment/3", {"userId": "u1", "previousId": "old", "type": "alias"}, "alias"),
+        world.bucket.put("moesif/4", [make_call(4, user_id="u3"), make_call(5, user_id="u1")]),
+    ]
+    assert [load.events for load in world.load(notifications)] == [2, 3, 1, 2]
+    assert steps == ["read", "_render"] * 4
+    query = connect("mailwake_query")
+    assert select(query, TRANSACTIONS) == [(1,)]
+    by_user = "SELECT value, count(*) FROM activities JOIN identities USING (identity_id) GROUP BY 1 ORDER BY 1"
+    assert select(query, by_user) == [("u1", 2), ("u2", 1), ("u3", 1)]
+    assert count(query, "profiles") == 3
+    persons = "SELECT count(DISTINCT person_id) FROM identities WHERE value IN ('u1', 'old')"
+    assert select(query, persons) == [(1,)]
+
+
+def test_other_connection_breaks(connect: Connect, world: World) -> None:
+    """Without the connection that new keys are asked for over, each object is loaded alone."""
+    notifications = [world.bucket.put(f"moesif/{number}", [make_call(number)]) for number in range(1, 4)]
+    pid = world.service.aside.get().info.backend_pid
+    select(connect("postgres"), "SELECT pg_terminate_backend(%s)", pid)
+    assert [load.events for load in world.load(notifications)] == [1] * 3
+    assert select(connect("mailwake_query"), TRANSACTIONS) == [(3,)]
+    more = [world.bucket.put(f"moesif/{number}", [make_call(number)]) for number in range(4, 7)]
+    assert [load.events for load in world.load(more)] == [1] * 3
+    assert select(connect("mailwake_query"), TRANSACTIONS) == [(4,)]
 
 
 def test_one_object_is_read_once(world: World) -> None:

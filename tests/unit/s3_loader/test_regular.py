@@ -416,7 +416,7 @@ def test_forgotten_keys_are_asked_for_again() -> None:
     assert fresh > 50
     assert renderer.render(body, 5, earliest=0, latest=ALWAYS) is not None
     assert count_fresh(dimensions) == fresh
-    dimensions.use_generation("another")
+    dimensions.use_state("another")
     assert count_fresh(dimensions) == 0
     found = renderer.render(body, 5, earliest=0, latest=ALWAYS)
     assert found is not None
