@@ -1,4 +1,4 @@
-"""Postgres: one kept connection per execution environment, logged in by an IAM token."""
+"""Postgres: a kept connection of an execution environment, logged in by an IAM token."""
 
 import os
 from collections.abc import Callable

@@ -16,7 +16,7 @@ from s3_loader.service import LoaderService
 
 # A batch is tens of thousands of objects that are freed as soon as it is loaded: collecting them midway is in vain.
 gc.freeze()
-gc.set_threshold(200_000, 20, 20)
+gc.set_threshold(1_000_000, 20, 20)
 # One thread renders while another speaks with Postgres, which has next to nothing to compute: it should not wait 5 ms.
 sys.setswitchinterval(0.000_2)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from operator import attrgetter
-from typing import IO, Any, cast
+from typing import Any
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
@@ -35,7 +35,7 @@ from s3_loader.contents import (
 from s3_loader.loading import COMMIT, CONFLICTS, SAVE_BATCH, Load, Outcome, save_batch
 from s3_loader.prepared import PreparedStatements, Statement
 from s3_loader.regular_calls import open_scanner
-from s3_loader.rows import Chunks
+from s3_loader.rows import copy_rows
 from s3_loader.short_keys import ShortKeys, find_owners
 from s3_loader.touched import CHANGE, Touched
 from s3_loader.traits import COMPANY_PATH, build_traits, find_company, list_writes, merge_writes
@@ -88,7 +88,7 @@ WHERE profiles.identity_id = given.identity_id
 
 
 class BehaviourLoader:
-    """Loads batches over one connection; `replay` loads a batch again that is loaded already."""
+    """Loads batches; `replay` loads a batch again that is loaded already."""
 
     def __init__(self) -> None:
         self.keys = ShortKeys()
@@ -146,7 +146,7 @@ class BehaviourLoader:
                     statements.extend(content.unparseable.build(batch))
 
             with self._transact(cursor) as late_before:
-                _copy(cursor, COPY_ACTIVITIES, render())
+                copy_rows(cursor, COPY_ACTIVITIES, render())
                 whole = join_contents(contents)
                 self._learn(asking, whole._replace(activities=[], scans=()))  # what was forgotten since
                 times = [*(one.occurred_at for one in whole.activities), *list_hours(whole)]
@@ -241,7 +241,7 @@ class BehaviourLoader:
         times = [*(one.occurred_at for one in content.activities), *list_hours(content)]
         count = len(content.activities) + count_calls(content)
         if count and anew:
-            _copy(cursor, COPY_ACTIVITIES, rows)
+            copy_rows(cursor, COPY_ACTIVITIES, rows)
         elif count:
             times = _copy_through(cursor, CREATE_INCOMING, COPY_INCOMING, INSERT_INCOMING, rows)
         return times, 0 if anew else count - len(times)
@@ -250,7 +250,7 @@ class BehaviourLoader:
         """How many were there already."""
         rows = (render_samples(one, self.keys.series[one.labels]) for one in content.series)
         if content.series and anew:
-            _copy(cursor, COPY_SAMPLES, rows)
+            copy_rows(cursor, COPY_SAMPLES, rows)
         elif content.series:
             steps = CREATE_INCOMING_SAMPLES, COPY_INCOMING_SAMPLES, INSERT_INCOMING_SAMPLES
             return count_samples(content) - len(_copy_through(cursor, *steps, rows))
@@ -320,14 +320,10 @@ class BehaviourLoader:
             yield {"identity_id": self.keys.identities[profile.identity], **write}
 
 
-def _copy(cursor: Cursor, statement: str, rows: Iterable[bytes]) -> None:
-    cursor.copy_expert(statement, cast("IO[bytes]", Chunks(rows)))
-
-
 def _copy_through(cursor: Cursor, create: str, copy: str, insert: str, rows: Iterable[bytes]) -> list[datetime]:
     """Copies rows through a temporary table. Returns the times of those that were new."""
     cursor.execute(create)
-    _copy(cursor, copy, rows)
+    copy_rows(cursor, copy, rows)
     cursor.execute(insert)
     return [at for (at,) in cursor.fetchall()]
 

@@ -6,7 +6,7 @@ conflict the transaction is rolled back and done again through a temporary table
 
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import IO, NamedTuple, cast
+from typing import NamedTuple
 
 import psycopg2
 from psycopg2 import errorcodes
@@ -20,7 +20,7 @@ from s3_loader.marks import Marks
 from s3_loader.prepared import PreparedStatements, Statement
 from s3_loader.preparing import Prepared, Preparer, Sorter
 from s3_loader.quarantine import DELETE_QUARANTINE
-from s3_loader.rows import COLUMNS, Chunks, render_rows
+from s3_loader.rows import COLUMNS, copy_rows, render_rows
 from s3_loader.suppressing import SUPPRESS
 from s3_loader.touched import CHANGE
 
@@ -53,7 +53,12 @@ COMMIT = ("COMMIT", ())
 CHANGED = "MW001"  # what expect_load_state (migration 0022) fails with
 # What tells that the common case does not hold: an event or the batch is there already; a month has no partition yet.
 CONFLICTS = (errorcodes.UNIQUE_VIOLATION, errorcodes.CHECK_VIOLATION, CHANGED)
+OVERTAKEN = (errorcodes.UNIQUE_VIOLATION, CHANGED)  # also where partitions are there and duplicates left out
 ATTEMPTS = 4  # at a batch, where others change what it relies on meanwhile
+
+
+class NotStoredError(Exception):
+    """What a prepared batch's events share could not be stored: it is to be prepared again."""
 
 
 class Outcome(Enum):
@@ -73,19 +78,31 @@ class Load(NamedTuple):
     expired: int = 0
 
 
+def _nothing() -> None:
+    pass
+
+
 _Way = Callable[[Cursor, Batch, Limits, Prepared, Callable[[], object]], Load]
 
 
 class Loader:
-    """Loads batches over one connection; `replay` loads a batch again that is loaded already."""
+    """Loads batches; `replay` loads a batch again that is loaded already."""
 
     def __init__(self, dimensions: Dimensions | None = None) -> None:
         self._preparer = Preparer(dimensions or Dimensions())
+        self.expect = self._preparer.expect
         self._statements = PreparedStatements([EXPECT, EXPECT_AND_CLAIM, SAVE_BATCH, CHANGE, SUPPRESS])
 
-    def prepare(self, connection: Connection, batch: Batch, limits: Limits) -> Prepared:
-        """Prepares a batch for `load`, in whatever thread, over another connection."""
-        return self._preparer.prepare(connection, batch, limits)
+    def prepare(
+        self, connection: Connection, batch: Batch, limits: Limits, ready: Callable[[Prepared], object]
+    ) -> Prepared:
+        """Prepares a batch in another thread, over another connection; `load` may begin once it is ready."""
+        with connection.cursor() as cursor:
+
+            def compose(prepared: Prepared) -> None:
+                ready(prepared._replace(text=self._compose(cursor, batch, prepared)))
+
+            return self._preparer.prepare(connection, batch, limits, ready=compose)
 
     def load(
         self,
@@ -95,11 +112,12 @@ class Loader:
         *,
         replay: bool = False,
         prepared: Prepared | None = None,
-        meanwhile: Callable[[], object] = lambda: None,
+        meanwhile: Callable[[], object] = _nothing,
     ) -> Load:
         """Loads a batch whole or not at all. Raises `psycopg2.Error` with the transaction rolled back.
 
-        `prepared`: what `prepare` made of it, used if it still holds. `meanwhile` is called once the rows are sent.
+        `prepared`: what `prepare` made of it, used if it still holds. `meanwhile` is called once the rows are sent; it
+        raises `NotStoredError` where what the events share could not be stored.
         """
         connection.autocommit = True
         self._statements.use(connection)
@@ -113,9 +131,13 @@ class Loader:
                 if prepared.found is not None and not replay:
                     return Load(Outcome.ALREADY_LOADED)
                 return self._transact(connection, way, batch, limits, prepared, meanwhile)
+            except NotStoredError:
+                meanwhile = _nothing
             except psycopg2.Error as failure:
-                if failure.pgcode in CONFLICTS:
-                    way = self._load_again if way == self._load_new else way
+                if failure.pgcode in CONFLICTS and way == self._load_new:
+                    way = self._load_again
+                elif failure.pgcode in OVERTAKEN:
+                    pass
                 elif isinstance(failure, psycopg2.DataError) and way != self._load_singly:
                     # Postgres refuses a value that the provider's parser let through: find out which events it is.
                     way = self._load_singly
@@ -123,7 +145,7 @@ class Loader:
                     raise
                 if attempt == ATTEMPTS - 1:
                     raise
-                prepared = None
+            prepared = None
         raise AssertionError("unreachable")
 
     def _transact(
@@ -147,12 +169,16 @@ class Loader:
         self, cursor: Cursor, batch: Batch, _limits: Limits, prepared: Prepared, meanwhile: Callable[[], object]
     ) -> Load:
         """From the begin to the commit in one round trip: each costs as much as loading ten events."""
-        load = Load(Outcome.LOADED, prepared.events, 0, prepared.set_aside, prepared.expired)
+        text = prepared.text or self._compose(cursor, batch, prepared)
+        copy_rows(cursor, text, prepared.rows, meanwhile)
+        return _tell(prepared)
+
+    def _compose(self, cursor: Cursor, batch: Batch, prepared: Prepared) -> bytes:
+        """A transaction as one text, with the COPY in its middle; any connection's cursor will do."""
         expect = (EXPECT, (prepared.state, prepared.late_before, *_claim(batch)))
-        saves = [_insert_batch(batch, prepared.batch_id, load), *prepared.marks, *prepared.saves]
-        statements = [*BEGIN, expect, (COPY_EVENTS, ()), *saves, COMMIT]
-        _copy(cursor, self._statements.build(cursor, statements), prepared.rows, meanwhile)
-        return load
+        row = _insert_batch(batch, prepared.batch_id, _tell(prepared))
+        statements = [*BEGIN, expect, (COPY_EVENTS, ()), row, *prepared.marks, *prepared.saves, COMMIT]
+        return self._statements.build(cursor, statements)
 
     def _load_again(
         self, cursor: Cursor, batch: Batch, limits: Limits, prepared: Prepared, _meanwhile: Callable[[], object]
@@ -160,12 +186,12 @@ class Loader:
         if not self._begin(cursor, batch, limits, prepared):
             prepared = self._preparer.refuse(batch, prepared, USED_ID)
         cursor.execute(CREATE_INCOMING)
-        _copy(cursor, COPY_INCOMING, prepared.rows)
+        copy_rows(cursor, COPY_INCOMING, prepared.rows)
         cursor.execute(INSERT_INCOMING)
         marks = Marks(prepared.late_before)
         marks.add(cursor.fetchall())
         duplicates = prepared.events - cursor.rowcount
-        load = Load(Outcome.LOADED, prepared.events, duplicates, prepared.set_aside, prepared.expired)
+        load = _tell(prepared)._replace(duplicates=duplicates)
         return self._commit(cursor, batch, prepared, load, [*marks.build(), *prepared.saves])
 
     def _load_singly(
@@ -179,7 +205,7 @@ class Loader:
             for event in sorter.keep_events(items, dimensions):
                 cursor.execute("SAVEPOINT event")
                 try:
-                    _copy(cursor, COPY_INCOMING, render_rows([event], looked.batch_id, dimensions))
+                    copy_rows(cursor, COPY_INCOMING, render_rows([event], looked.batch_id, dimensions))
                     cursor.execute(INSERT_INCOMING)
                 except psycopg2.DataError as failure:
                     cursor.execute("ROLLBACK TO SAVEPOINT event")
@@ -217,10 +243,9 @@ class Loader:
         return load
 
 
-def _copy(
-    cursor: Cursor, statement: str | bytes, rows: Iterable[bytes], meanwhile: Callable[[], object] = lambda: None
-) -> None:
-    cursor.copy_expert(statement, cast("IO[bytes]", Chunks(rows, meanwhile)))  # of a file, psycopg2 uses `read` alone
+def _tell(prepared: Prepared) -> Load:
+    """What loading it does where all of it is new."""
+    return Load(Outcome.LOADED, prepared.events, 0, prepared.set_aside, prepared.expired)
 
 
 def _claim(batch: Batch) -> tuple[object, ...]:

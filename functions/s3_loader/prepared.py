@@ -1,6 +1,7 @@
 """Statements that Postgres parses and plans once for a connection: every load sends the same ones."""
 
 from collections.abc import Iterable
+from weakref import WeakSet
 
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
@@ -18,11 +19,11 @@ class PreparedStatements:
 
     def __init__(self, statements: Iterable[str], name: str = "load") -> None:
         self._names = {sql: f"{name}_{number}" for number, sql in enumerate(statements)}
-        self._connection: Connection | None = None
+        self._connections: WeakSet[Connection] = WeakSet()
 
     def use(self, connection: Connection) -> None:
         """Prepares them, unless this connection has them; outside of a transaction."""
-        if connection is self._connection:
+        if connection in self._connections:
             return
         numbered = [
             f"PREPARE {name} AS {sql % tuple(f'${n + 1}' for n in range(sql.count('%s')))}"
@@ -32,7 +33,7 @@ class PreparedStatements:
             cursor.execute(FIND_PREPARED, (list(self._names.values()),))
             others = [f"DEALLOCATE {name}" for (name,) in cursor.fetchall()]
             cursor.execute(";".join(others + numbered))
-        self._connection = connection
+        self._connections.add(connection)
 
     def build(self, cursor: Cursor, statements: Iterable[Statement]) -> bytes:
         """Statements as one text, executing those that are prepared and giving the others whole."""

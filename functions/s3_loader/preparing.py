@@ -4,7 +4,7 @@ What its events share with others is stored by then: it harms nobody if the batc
 connection of its own, while the one before it is loaded (s3_loader.service).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -28,8 +28,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 # The state of the tables tells whether all that is remembered to be stored still is (migration 0022).
 LOOK = """
-SELECT (SELECT batch_id FROM batches WHERE object_key = %s), nextval('batches_batch_id_seq'), find_load_state(),
-       (SELECT max(hour) + interval '2 hours' FROM summaries)
+SELECT key, (SELECT batch_id FROM batches WHERE object_key = key), nextval('batches_batch_id_seq'),
+       (SELECT find_load_state()), (SELECT max(hour) + interval '2 hours' FROM summaries)
+FROM unnest(%s::text[]) AS key
 """
 
 Items = Iterable[Event | Unparseable | Expired]
@@ -48,6 +49,7 @@ class Prepared(NamedTuple):
     expired: int = 0
     marks: Sequence[Statement] = ()  # the hours that are to be counted again
     saves: Sequence[Statement] = ()  # whom it touches, and the quarantine
+    text: bytes = b""  # all that is sent before and behind the rows
 
 
 class Sorter:
@@ -92,14 +94,34 @@ class Preparer:
         self._dimensions = dimensions
         self._statements = PreparedStatements([LOOK, *dimensions.list_inserts()], "prepare")
         self._renderer = open_renderer(dimensions)
+        self._coming: Sequence[str] = ()
+        self._looked: dict[str, Prepared] = {}  # by the object's key
 
-    def prepare(self, connection: Connection, batch: Batch, limits: Limits, *, replay: bool = False) -> Prepared:
-        """Goes over a batch, unless it is loaded already and not to be loaded again."""
+    def expect(self, object_keys: Sequence[str]) -> None:
+        """These objects come next: one look is for all of them."""
+        with self._lock:
+            self._coming = object_keys
+            self._looked.clear()
+
+    def prepare(
+        self,
+        connection: Connection,
+        batch: Batch,
+        limits: Limits,
+        *,
+        replay: bool = False,
+        ready: Callable[[Prepared], object] = lambda _: None,
+    ) -> Prepared:
+        """Goes over a batch, unless it is loaded already and not to be loaded again.
+
+        `ready` is told what it comes to before what its events share is stored.
+        """
         with self.hold() as dimensions, connection.cursor() as cursor:
             looked = self._look(connection, cursor, batch)
             if looked.found is not None and not replay:
                 return looked
             prepared = self.render(batch, limits, looked)
+            ready(prepared)
             if inserts := dimensions.build():
                 cursor.execute(self._statements.build(cursor, inserts))
             dimensions.keep()
@@ -152,10 +174,15 @@ class Preparer:
     def _look(self, connection: Connection, cursor: Cursor, batch: Batch) -> Prepared:
         connection.autocommit = True
         self._statements.use(connection)
-        cursor.execute(self._statements.build(cursor, [(LOOK, (batch.object_key,))]))
-        ((found, batch_id, state, late_before),) = cursor.fetchall()
-        self._dimensions.use_state(state)
-        return Prepared(found, found or batch_id, state, late_before)
+        if batch.object_key not in self._looked:
+            keys = list({batch.object_key, *self._coming})
+            cursor.execute(self._statements.build(cursor, [(LOOK, (keys,))]))
+            for key, found, batch_id, state, late_before in cursor.fetchall():
+                self._looked[key] = Prepared(found, found or batch_id, state, late_before)
+            self._coming = ()
+        looked = self._looked.pop(batch.object_key)
+        self._dimensions.use_state(looked.state)
+        return looked
 
     def _render(self, batch: Batch, limits: Limits, batch_id: int, late_before: datetime | None) -> Rendered | None:
         """What the library makes of a batch; the late and the expired, which need more, it leaves over."""

@@ -9,6 +9,10 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import chain
 from struct import Struct
+from typing import IO, cast
+
+import psycopg2
+from psycopg2.extensions import cursor as Cursor
 
 from common.activities import USER, Identity, make_content_key
 from common.details import pack_detail
@@ -104,16 +108,36 @@ def render_rows(events: Iterable[Event], batch_id: int, dimensions: Dimensions) 
     yield b"".join(rows)
 
 
-class Chunks:
-    """What psycopg2's `copy_expert` reads from; rows may be rendered while libpq asks for more."""
+def copy_rows(
+    cursor: Cursor, statement: str | bytes, rows: Iterable[bytes], meanwhile: Callable[[], object] = lambda: None
+) -> None:
+    """Copies rows, which may be rendered while libpq asks for more; at their end `meanwhile` is called.
 
-    def __init__(self, rows: Iterable[bytes], meanwhile: Callable[[], object] = lambda: None) -> None:
+    Raises what these raise, as it is, and else `psycopg2.Error`.
+    """
+    chunks = _Chunks(rows, meanwhile)
+    try:
+        cursor.copy_expert(statement, cast("IO[bytes]", chunks))  # of a file, psycopg2 uses `read` alone
+    except psycopg2.Error as failure:
+        raise chunks.failure or failure from None
+
+
+class _Chunks:
+    """What psycopg2's `copy_expert` reads from."""
+
+    def __init__(self, rows: Iterable[bytes], meanwhile: Callable[[], object]) -> None:
         self._meanwhile = meanwhile
         self._chunks = chain((HEADER,), filter(None, rows), (TRAILER,))
+        self.failure: BaseException | None = None
 
     def read(self, _size: int) -> bytes:
-        """The next chunk, of any length; empty at the end, with which `meanwhile` is called."""
-        chunk = next(self._chunks, b"")
-        if not chunk:
-            self._meanwhile()
+        """The next chunk, of any length; empty at the end."""
+        try:
+            chunk = next(self._chunks, b"")
+            if not chunk:
+                self._meanwhile()
+        except BaseException as failure:  # noqa: BLE001 - raised again by `copy_rows`
+            # psycopg2 would hide it, and make its text, which may hold addresses, an error of the server's.
+            self.failure = failure
+            raise RuntimeError from None
         return chunk

@@ -4,9 +4,10 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
@@ -21,7 +22,7 @@ from s3_loader.behaviour import BehaviourLoader
 from s3_loader.contents import Content, count_items
 from s3_loader.deliveries import PROVIDER, load_delivery
 from s3_loader.dimensions import Dimensions
-from s3_loader.loading import CONFLICTS, Load, Loader
+from s3_loader.loading import CONFLICTS, Load, Loader, NotStoredError
 from s3_loader.notifications import Notification
 from s3_loader.preparing import Prepared
 from sources import find_source
@@ -33,6 +34,13 @@ SMALL = 512 * 1024  # bytes of a body
 FEW = 5_000  # things that it says
 
 log = logging.getLogger(__name__)
+
+
+class _Begun(NamedTuple):
+    """An object that another thread is at."""
+
+    ready: Future[tuple[Batch, Prepared | None]]
+    stored: Future[None]  # what its events share
 
 
 @dataclass(kw_only=True)
@@ -52,10 +60,11 @@ class LoaderService:
     _buckets: dict[str, Bucket] = field(default_factory=dict)
     _fetched: dict[str, Batch] = field(default_factory=dict)
     _loaded: dict[str, Load] = field(default_factory=dict)
-    # Another thread reads and prepares one object while another one is loaded; only it speaks with S3 meanwhile.
+    # Another thread reads and prepares one object while another one is loaded; only it speaks with S3 meanwhile, and
+    # over `aside` with the database.
     _ahead: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
     _coming: deque[Notification] = field(default_factory=deque)
-    _begun: dict[Notification, Future[tuple[Batch, Prepared | None]]] = field(default_factory=dict)
+    _begun: dict[Notification, "_Begun"] = field(default_factory=dict)
 
     @classmethod
     def build(cls) -> "LoaderService":
@@ -77,37 +86,57 @@ class LoaderService:
         started = time.perf_counter()
         if notification in self._coming:
             self._coming.remove(notification)
-        begun = self._begun.pop(notification, None) or self._ahead.submit(self._begin, notification)
-        batch, prepared = begun.result()
-        load = self._load_batch(batch, prepared, replay=notification.replay)
+        begun = self._begun.pop(notification, None) or self._begin(notification)
+        batch, prepared = begun.ready.result()
+        load = self._load_batch(batch, prepared, begun.stored, replay=notification.replay)
         _log_load(batch, load, started)
         return load
 
-    def _begin(self, notification: Notification) -> tuple[Batch, Prepared | None]:
+    def _begin(self, notification: Notification) -> _Begun:
+        """Begins with an object in the other thread."""
+        ready: Future[tuple[Batch, Prepared | None]] = Future()
+        return _Begun(ready, self._ahead.submit(self._prepare, notification, ready))
+
+    def _prepare(self, notification: Notification, ready: Future[tuple[Batch, Prepared | None]]) -> None:
         """Reads an object, and prepares it where it holds events; what can't be prepared now is in its turn."""
-        batch = self._fetch(notification)
-        if notification.replay or batch.provider == PROVIDER or find_source(batch.provider) is not None:
-            return batch, None
         try:
-            return batch, self.loader.prepare(self.aside.get(), batch, self._find_limits())
+            batch = self._fetch(notification)
+            prepared = None
+            if not notification.replay and batch.provider != PROVIDER and find_source(batch.provider) is None:
+                prepared = self._prepare_batch(batch, ready)
+            if not ready.done():
+                ready.set_result((batch, prepared))
+        except BaseException as failure:
+            if ready.done():
+                raise
+            ready.set_exception(failure)
+
+    def _prepare_batch(self, batch: Batch, ready: Future[tuple[Batch, Prepared | None]]) -> Prepared | None:
+        try:
+            return self.loader.prepare(
+                self.aside.get(), batch, self._find_limits(), lambda prepared: ready.set_result((batch, prepared))
+            )
         except (psycopg2.Error, DatabaseUnavailableError) as failure:
             self.aside.close()
-            log.info("not prepared: %s", getattr(failure, "pgcode", None) or type(failure).__name__)
-            return batch, None
+            log.warning("not prepared: %s", getattr(failure, "pgcode", None) or type(failure).__name__)
+            if ready.done():
+                raise
+            return None
 
     def _begin_next(self) -> None:
         """Begins the next object while this one is loaded: never more than one, each takes memory."""
         if self._coming and not self._begun:
             notification = self._coming.popleft()
-            self._begun[notification] = self._ahead.submit(self._begin, notification)
+            self._begun[notification] = self._begin(notification)
 
     def take_in(self, notifications: Iterable[Notification]) -> None:
         """Tells of what came at once, before each is loaded by `load`."""
-        wait(self._begun.values())
         self._begun.clear()
+        self._ahead.submit(int).result()  # whatever the thread is still at, an object that failed among it, is over
         given = list(dict.fromkeys(notifications))
         self._load_together(given)
         self._coming = deque(one for one in given if one.object_key not in self._loaded)
+        self.loader.expect([one.object_key for one in self._coming])
 
     def _load_together(self, notifications: Iterable[Notification]) -> None:
         """Loads what came at once of behaviour in one transaction, where it is small and all new.
@@ -128,6 +157,8 @@ class LoaderService:
         try:
             batches = [self._fetched.setdefault(one.object_key, self._fetch(one)) for one in chosen.values()]
             small = [batch for batch in batches if len(batch.body) <= SMALL]
+            if len(small) < 2:
+                return
             loads = self._behaviour_loader.load_together(self.database.get(), self.aside.get(), small, self._read_small)
         except Exception as failure:  # noqa: BLE001 - whatever it is, each object is tried alone and meets it again
             code = getattr(failure, "pgcode", None)
@@ -163,8 +194,8 @@ class LoaderService:
     def _find_behaviour_limits(self) -> Limits:
         return Limits(self.max_event_age, start_week(self.clock(), -self.activity_retention_weeks))
 
-    def _load_batch(self, batch: Batch, prepared: Prepared | None, *, replay: bool) -> Load:
-        load = self._choose_load(batch, prepared, replay=replay)
+    def _load_batch(self, batch: Batch, prepared: Prepared | None, stored: Future[None], *, replay: bool) -> Load:
+        load = self._choose_load(batch, prepared, stored, replay=replay)
         for attempt in range(ATTEMPTS):
             try:
                 return load(self.database.get())
@@ -176,19 +207,27 @@ class LoaderService:
             self.sleep(BACKOFF_SECONDS * 2**attempt)
         raise AssertionError("unreachable")
 
-    def _choose_load(self, batch: Batch, prepared: Prepared | None, *, replay: bool) -> Callable[[Connection], Load]:
+    def _choose_load(
+        self, batch: Batch, prepared: Prepared | None, stored: Future[None], *, replay: bool
+    ) -> Callable[[Connection], Load]:
         """What loads a batch: mails' events, behaviour, or what the mailer reports."""
         if batch.provider == PROVIDER:
             return lambda connection: load_delivery(connection, batch, replay=replay)
         source = find_source(batch.provider)
         if source is None:
+
+            def go_on() -> None:
+                self._begin_next()
+                if stored.exception() is not None:  # told already, by the thread
+                    raise NotStoredError
+
             return lambda connection: self.loader.load(
                 connection,
                 batch,
                 self._find_limits(),
                 replay=replay,
                 prepared=prepared,
-                meanwhile=self._begin_next,
+                meanwhile=go_on,
             )
         content = self._behaviour_loader.read(source, batch, self._find_behaviour_limits())
         return lambda connection: self._behaviour_loader.load(connection, batch, content, replay=replay)

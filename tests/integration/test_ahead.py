@@ -18,9 +18,11 @@ from common.objects import StoredObject
 from maintain_partitions.partitions import maintain_partitions
 from providers import sparkpost
 from s3_loader import loading
+from s3_loader.dimensions import Dimensions
 from s3_loader.loading import CHANGED, USED_ID, Load, Outcome
 from s3_loader.notifications import Notification
 from s3_loader.preparing import Preparer
+from s3_loader.rows import copy_rows
 from summarise_hours.summaries import summarise_hours
 from tests.integration.batches import make_event
 from tests.integration.conftest import NOW, TABLES, Connect
@@ -86,7 +88,7 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, choose: Callable[[int], Act | str
 
     Something of this process, told the cursor; or a SQLSTATE that Postgres fails with; "answer": it comes to nothing.
     """
-    copy, times = loading._copy, iter(range(1_000))
+    copy, times = copy_rows, iter(range(1_000))
 
     def interrupted(cursor: Any, statement: Any, rows: Any, meanwhile: Any = lambda: None) -> None:
         act = choose(next(times))
@@ -107,7 +109,7 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, choose: Callable[[int], Act | str
         if type(act) is str and len(act) == 5:
             cursor.execute(fault[1:])
 
-    monkeypatch.setattr(loading, "_copy", interrupted)
+    monkeypatch.setattr(loading, "copy_rows", interrupted)
 
 
 def kill(connect: Connect) -> Act:
@@ -135,8 +137,8 @@ def test_no_more_than_one_is_prepared_ahead(world: World, monkeypatch: pytest.Mo
     fetched: list[int] = []
 
     def wait_and_look(_cursor: Any) -> None:
-        for future in world.service._begun.values():
-            future.result()
+        for begun in world.service._begun.values():
+            begun.stored.result()
         fetched.append(len(world.bucket.fetched))
 
     interrupt(monkeypatch, lambda _number: wait_and_look)
@@ -280,8 +282,8 @@ def test_tables_change_between(connect: Connect, world: World, change: str) -> N
     world.load([old])
     world.service.take_in(notifications)
     world.service.load(notifications[0])
-    for future in world.service._begun.values():
-        future.result()
+    for begun in world.service._begun.values():
+        begun.stored.result()
     if change == "emptied":
         with connect("postgres") as superuser, superuser.cursor() as cursor:
             cursor.execute(f"TRUNCATE {TABLES}")
@@ -301,8 +303,8 @@ def test_hours_are_counted_between(connect: Connect, world: World) -> None:
     notifications = [put(world, str(number), "a", age=4 * 3_600) for number in range(1, 4)]
     world.service.take_in(notifications)
     world.service.load(notifications[0])
-    for future in world.service._begun.values():
-        future.result()
+    for begun in world.service._begun.values():
+        begun.stored.result()
     assert summarise_hours(connect("mailwake_migrator"), NOW, lambda: True).counted > 0
     world.service.load(notifications[1])
     world.service.load(notifications[2])
@@ -318,6 +320,24 @@ def test_object_is_left_out(connect: Connect, world: World) -> None:
     check(connect("mailwake_query"), *"0145")
     assert [load.events for load in world.load(notifications)] == [0, 2, 2, 0, 0, 2]
     check(connect("mailwake_query"), *"0123456")
+
+
+def test_shared_rows_can_not_be_stored(
+    connect: Connect, world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An object is at its last row when what its events share is refused: it is stored with it again, and once."""
+    build, times = Dimensions.build, iter(range(100))
+
+    def build_and_fail(self: Dimensions) -> Any:
+        if next(times) == 1:
+            return [("SELECT 1 / 0 --%s", ("ada@example.com",))]
+        return build(self)
+
+    monkeypatch.setattr(Dimensions, "build", build_and_fail)
+    notifications = [put(world, str(number), "a", f"new {number // 2}") for number in range(1, 5)]
+    assert [load.events for load in world.load(notifications)] == [2] * 4
+    check(connect("mailwake_query"), *"01234")
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == ["not prepared: 22012"]
 
 
 def test_no_other_connection(connect: Connect, world: World) -> None:

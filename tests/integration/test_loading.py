@@ -313,10 +313,10 @@ def test_columns_hold_what_filters_need(connect: Connect) -> None:
 
 
 def test_statements_are_planned_once_for_a_connection(connect: Connect) -> None:
-    """What every load sends is prepared at a loader's first load over a connection, and anew at another one."""
+    """What every load sends is prepared at the first load over a connection, whichever others are used beside it."""
     first, second, warm = connect("mailwake_loader"), connect("mailwake_loader"), Loader()
     ran = "SELECT sum(generic_plans + custom_plans) FROM pg_prepared_statements WHERE name IN ('load_0', 'prepare_0')"
-    loads = [(warm, first, 2), (warm, first, 4), (Loader(), first, 2), (warm, second, 2), (warm, first, 2)]
+    loads = [(warm, first, 2), (warm, first, 4), (Loader(), first, 2), (warm, second, 2), (warm, first, 4)]
     for number, (loader, connection, expected) in enumerate(loads):
         batch = make_batch([make_event(str(number), campaign_id=str(number))], key=f"raw/sparkpost/{number}")
         assert loader.load(connection, batch, LIMITS).events == 1

@@ -193,6 +193,25 @@ def test_other_connection_breaks(connect: Connect, world: World) -> None:
     assert select(connect("mailwake_query"), TRANSACTIONS) == [(4,)]
 
 
+def test_failure_is_told_by_its_name(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What goes wrong while Postgres waits for rows is told as what it is, and without what it says of somebody."""
+    read, times = BehaviourLoader.read, iter(range(100))
+
+    def fail(*given: Any) -> Any:
+        if next(times) == 1:
+            raise KeyError("ada@example.com")
+        return read(*given)
+
+    monkeypatch.setattr(BehaviourLoader, "read", fail)
+    caplog.set_level("INFO")
+    notifications = [world.bucket.put(f"moesif/{number}", [make_call(number)]) for number in range(1, 4)]
+    assert [load.events for load in world.load(notifications)] == [1] * 3
+    assert "not loaded together: KeyError" in caplog.text
+    assert "ada@" not in caplog.text
+
+
 def test_one_object_is_read_once(world: World) -> None:
     """A single object takes the usual way."""
     assert world.load([world.bucket.put("moesif/1", [make_call(1)])])[0].events == 1
