@@ -54,6 +54,24 @@ def test_events_suppress_their_recipients(connect: Connect) -> None:
     assert select(evaluator, "SELECT count(*) FROM suppressions s JOIN events e USING (event_key)") == [(3,)]
 
 
+def test_known_addresses_are_found_by_their_index(connect: Connect) -> None:
+    """Also by a connection that began when there were next to none, and before any ANALYZE."""
+    connection = connect("mailwake_loader")
+    for number in range(12):  # Postgres keeps the plan of the first few
+        events = [
+            make_event(f"{number}{each:02}", rcpt_to=f"{number}.{each}@example.com", **HARD) for each in range(30)
+        ]
+        load(connection, *events, key=f"bounces-{number}")
+    connection.autocommit = True
+    read = (
+        "SELECT pg_stat_force_next_flush(); SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'suppressions'"
+    )
+    before = select(connection, read)
+    load(connection, make_event("9999", rcpt_to="0.0@example.com", **HARD), key="again")
+    select(connection, read)
+    assert select(connection, read) == before
+
+
 def test_it_is_told_once(connect: Connect) -> None:
     """However often a batch is loaded, and whatever else the same address does."""
     loader, evaluator = connect("mailwake_loader"), connect("mailwake_evaluator")
