@@ -1,4 +1,5 @@
 import http.client
+import threading
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -132,10 +133,22 @@ def test_another_issuer_is_refused(issuer: Issuer, clock: Clock) -> None:
 )
 def test_only_https_is_asked(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """Keys over plain http could be anybody's; so could those of a file."""
-    monkeypatch.setattr(http.client.HTTPConnection, "connect", lambda _: pytest.fail("plain http"))
+    forbid_http(monkeypatch)
     monkeypatch.setattr(http.client.HTTPSConnection, "connect", refuse)
     with pytest.raises(IssuerError):
         fetch_json(url)
+
+
+def forbid_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To this thread: a local stack of other tests may have threads that go on asking."""
+    connect, ours = http.client.HTTPConnection.connect, threading.get_ident()
+
+    def fail_or_connect(connection: http.client.HTTPConnection) -> None:
+        if threading.get_ident() == ours:
+            pytest.fail("plain http")
+        connect(connection)
+
+    monkeypatch.setattr(http.client.HTTPConnection, "connect", fail_or_connect)
 
 
 def refuse(_connection: object) -> None:
@@ -146,7 +159,7 @@ def refuse(_connection: object) -> None:
 @pytest.mark.parametrize("url", ["http://localhost:1/", "http://127.0.0.1.example.com/", "http://10.0.0.1/"])
 def test_loopback_is_one_address(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """The local stack's exception is for 127.0.0.1 and nothing like it."""
-    monkeypatch.setattr(http.client.HTTPConnection, "connect", lambda _: pytest.fail("plain http"))
+    forbid_http(monkeypatch)
     with pytest.raises(IssuerError):
         fetch_loopback(url)
 
