@@ -95,7 +95,7 @@ def _serve(pipe: Pipe, dsn: str, bodies: Blobs) -> None:
             database=Database(lambda: connection),
             aside=Database(lambda: aside),
             max_event_age=LIMITS.oldest,
-            retention_months=12,
+            retention_months=15,  # as LIMITS: a year's events are kept whole
             activity_retention_weeks=53,
             open_bucket=lambda _name: cast("Bucket", memory),
             clock=lambda: RECEIVED_AT,
